@@ -1,0 +1,158 @@
+// Portable: bun, deno
+/** Time and the process: what holds it, how it ends, what throws, that it is never busy. Each test is a program of its own. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runtimeCommand } from './helpers/child.js'
+import { root } from './helpers/documents.js'
+import test from './helpers/test.js'
+
+const onNode = process.versions.bun === undefined && !('deno' in process.versions)
+const folder = mkdtempSync(join(root, 'build', 'time-'))
+test.after.always(() => rmSync(folder, { recursive: true, force: true }))
+let programs = 0
+
+interface Ended {
+  code: number | null
+  output: string
+}
+
+/** Runs a program with the names of `asyncfd`, `asyncfd/time` and, as `timers`, `asyncfd/timers`. */
+function run(program: string): Promise<Ended> {
+  const file = join(folder, `${programs++}.mjs`)
+  const names = "import * as fd from 'asyncfd'\nimport * as time from 'asyncfd/time'\nimport * as timers from 'asyncfd/timers'\n"
+  writeFileSync(file, `${names}${program}`)
+  return new Promise((resolve, reject) => {
+    const [command, args] = runtimeCommand(file)
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      output += chunk
+    })
+    const kill = setTimeout(() => child.kill('SIGKILL'), 60_000)
+    child.on('error', reject)
+    child.on('close', (code) => {
+      clearTimeout(kill)
+      resolve({ code, output })
+    })
+  })
+}
+
+/** A program that must print this and end by itself. */
+function prints(title: string, program: string, expected: string): void {
+  test(title, async (t) => {
+    const { code, output } = await run(program)
+    t.is(output.trim(), expected)
+    t.is(code, 0)
+  })
+}
+
+prints('a pending sleep holds the process', `await time.sleep(30); console.log('slept')`, 'slept')
+prints(
+  'an unref sleep, an unref timer and a deadline do not',
+  `time.sleep(1e6, { ref: false }).then(() => console.log('no'))
+  timers.setTimeout(() => console.log('no'), 1e6).unref()
+  timers.setInterval(() => console.log('no'), 1e6).unref()
+  time.deadline(1e6).signal
+  console.log('end')`,
+  'end',
+)
+prints(
+  'a timer holds the process until it has fired; ref after unref holds it again',
+  `timers.setTimeout(() => console.log('one'), 20)
+  timers.setTimeout(() => console.log('two'), 40).unref().ref()
+  timers.setTimeout(() => console.log('no'), 1e6).unref()`,
+  'one\ntwo',
+)
+prints(
+  'clearing the last timer lets the process go',
+  `const timer = timers.setTimeout(() => console.log('no'), 1e6)
+  const every = timers.setInterval(() => { timers.clearTimeout(timer); timers.clearInterval(every); console.log('cleared') }, 5)`,
+  'cleared',
+)
+prints(
+  'Sleep, Interval and Timer hold the process only while they are awaited',
+  `new time.Sleep(1e6); time.interval(1e6); time.Timer.after(1e6)
+  const aborting = new AbortController()
+  const sleep = new time.Sleep(1e6)
+  const waits = [sleep.wait(aborting), time.interval(1e6, { startAt: 1e6 }).tick(aborting), time.Timer.after(1e6).next(aborting)]
+  await time.sleep(5)
+  aborting.abort(new Error('out'))
+  console.log((await Promise.allSettled(waits)).map((end) => end.reason.message).join(' '))`,
+  'out out out',
+)
+prints(
+  'a limit holds the process while its work goes on',
+  `await time.timeout(20, new Promise(() => {})).catch((error) => console.log(error.name))`,
+  'TimeoutError',
+)
+prints(
+  'a callback that throws reaches uncaughtException, and the rest of its batch still fires',
+  `const seen = []
+  process.on('uncaughtException', (error) => seen.push(error.message))
+  for (let i = 0; i < 6; i++) timers.setTimeout(() => { if (i % 2) throw new Error('e' + i); seen.push('t' + i) }, 5)
+  let count = 0
+  const every = timers.setInterval(() => { if (++count === 3) timers.clearInterval(every); throw new Error('i' + count) }, 20)
+  timers.setTimeout(() => console.log(seen.join(' ')), 120)`,
+  // Deno cannot be told of an exception in the midst of a batch: a microtask throws it, after the batch.
+  'deno' in process.versions ? 't0 t2 t4 e1 e3 e5 i1 i2 i3' : 't0 e1 t2 e3 t4 e5 i1 i2 i3',
+)
+if (onNode) {
+  test('what a callback that throws has queued runs when it does in Node', async (t) => {
+    const program = (module: string) => `import * as used from '${module}'
+      const seen = []
+      process.on('uncaughtException', (error) => seen.push(error.message))
+      used.setTimeout(() => { process.nextTick(() => seen.push('tick')); throw new Error('thrown') }, 5)
+      used.setTimeout(() => seen.push('next'), 5)
+      used.setTimeout(() => console.log(seen.join(' ')), 50)`
+    const [ours, node] = await Promise.all([run(program('asyncfd/timers')), run(program('node:timers'))])
+    t.is(ours.output, node.output)
+    t.regex(ours.output, /thrown/)
+  })
+  test('warnings of durations are those of Node', async (t) => {
+    const program = (module: string) => `import * as used from '${module}'
+      const seen = []
+      process.on('warning', ({ name, message }) => seen.push(name + ': ' + message))
+      for (const ms of [2 ** 31, 1e20, Infinity, -5, -Infinity, NaN, 'x', undefined, null, {}]) used.clearTimeout(used.setTimeout(() => {}, ms))
+      for (const ms of [2 ** 31, -5, NaN]) used.clearInterval(used.setInterval(() => {}, ms))
+      setImmediate(() => console.log(JSON.stringify(seen, null, 1)))`
+    const [ours, node] = await Promise.all([run(program('asyncfd/timers')), run(program('node:timers'))])
+    const listed = ({ output }: Ended) => /\[[\s\S]*\]/.exec(output.replace(/^\(.*\n/gm, ''))?.[0]
+    t.is(listed(ours), listed(node))
+  })
+  prints(
+    'a worker terminated with a hundred thousand timers pending, and one that ends by itself',
+    `import { Worker, isMainThread } from 'node:worker_threads'
+    import { once } from 'node:events'
+    const program = (end) => "import { setTimeout } from 'asyncfd/timers'; import { sleep } from 'asyncfd/time'; import { parentPort } from 'node:worker_threads';"
+      + "for (let i = 0; i < 100000; i++) setTimeout(() => {}, 1 + i); void sleep(5); parentPort.postMessage('ready');" + end
+    const { writeFileSync } = await import('node:fs')
+    for (const [name, end] of [['terminate', ''], ['exit', 'process.exit(0)'], ['throw', 'throw new Error("thrown")']]) {
+      const file = new URL(name + '.mjs', import.meta.url)
+      writeFileSync(file, program(end))
+      const worker = new Worker(file)
+      worker.on('error', (error) => console.log(error.message))
+      const ended = new Promise((resolve) => worker.once('exit', resolve))
+      if (end === '') await once(worker, 'message').then(() => worker.terminate())
+      await ended
+      console.log(name)
+    }`,
+    'terminate\nexit\nthrown\nthrow',
+  )
+}
+test('one pending timer is no busy wait: a second of it takes a few turns and next to no CPU', async (t) => {
+  const { code, output } = await run(`const cpu = process.cpuUsage()
+    timers.setTimeout(() => {}, 20_000).unref()
+    await time.sleep(1000)
+    const { user, system } = process.cpuUsage(cpu)
+    console.log(JSON.stringify({ turns: fd.reactor.metrics().turns, cpu: (user + system) / 1000 }))`)
+  t.is(code, 0, output)
+  const { turns, cpu } = JSON.parse(output) as { turns: number; cpu: number }
+  // The wheel looks in where levels border: once per level at most.
+  t.true(turns <= 12, `${turns} turns`)
+  t.true(cpu < 500, `${cpu} ms of CPU`)
+})
+prints('importing starts nothing', `console.log(fd.reactor.metrics().turns, fd.reactor.metrics().refs)`, '0 0')

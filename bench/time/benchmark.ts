@@ -1,0 +1,152 @@
+/**
+ * `npm run bench -- time`: what timers cost, and how exact they are.
+ *
+ * @module
+ */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { type Entry, figure, interleave } from '../harness/rounds.js'
+import { quantile, ratio, spread } from '../harness/stats.js'
+import type { Bar, Group, Row } from '../harness/table.js'
+import type { Benchmark, Effort } from '../main.js'
+import { bytesPerTimer, costs, fireMillion, lateness, limits, longestTurn, million, sides } from './work.js'
+
+const least = (value: number): Bar => ({ at: 'least', value })
+const most = (value: number): Bar => ({ at: 'most', value })
+const ns = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ns`
+const ms = (value: number) => `${value.toFixed(2)} ms`
+const names = Object.keys(sides) as (keyof typeof sides)[]
+const MILLION = 1_000_000
+
+/** Rows of ours and of the peer's; the ratio is how many times ours is cheaper. */
+function pair(label: string, ours: number[], peers: number[], show: (value: number) => string, peer: string, bar?: Bar): Row[] {
+  return [
+    { name: `${label}: asyncfd`, figure: show(spread(ours).median), ratio: ratio(peers, ours), peer, bar },
+    { name: `${label}: ${peer}`, figure: show(spread(peers).median) },
+  ]
+}
+
+async function* operations({ rounds, ms: time }: Effort): AsyncGenerator<Group> {
+  const rows: Row[] = []
+  for (const [name, cost] of Object.entries(costs)) {
+    const entries: Entry[] = names.map((side) => ({ name: side, run: async () => ({ ns: await cost(sides[side], time) }) }))
+    const done = await interleave(name, entries, rounds)
+    const bar = name.startsWith('refresh') ? least(20) : least(2.5)
+    rows.push(...pair(name, figure(done, 'asyncfd', 'ns'), figure(done, 'node', 'ns'), ns, 'node', bar))
+  }
+  yield {
+    title: 'Start and cancel, refresh',
+    notes: [
+      'one operation: a setTimeout and its clearTimeout, or a refresh()',
+      'what the event loop does for them counts as well',
+    ],
+    rows,
+  }
+}
+
+async function* millions({ rounds }: Effort): AsyncGenerator<Group> {
+  const entries: Entry[] = names.map((side) => ({ name: side, run: () => million(sides[side], MILLION) }))
+  const done = await interleave('a million live', entries, Math.min(rounds, 3))
+  const rows = (['build', 'churn', 'cancel'] as const).flatMap((key) =>
+    pair(key, figure(done, 'asyncfd', key), figure(done, 'node', key), ns, 'node', key === 'churn' ? least(10) : undefined),
+  )
+  const both = (name: string) => figure(done, name, 'build').map((build, i) => build + figure(done, name, 'cancel')[i]!)
+  rows.push(...pair('build and cancel', both('asyncfd'), both('node'), ns, 'node', least(10)))
+  yield {
+    title: 'A million live timers of a million different durations',
+    notes: ['build: starting them; churn: cancelling and starting one of them; cancel: cancelling all'],
+    rows,
+  }
+}
+
+async function* firing({ rounds }: Effort): AsyncGenerator<Group> {
+  const entries: Entry[] = names.map((side) => ({
+    name: side,
+    run: async () => ({ ms: await fireMillion(sides[side], MILLION) }),
+  }))
+  const done = await interleave('firing', entries, Math.min(rounds, 3))
+  yield {
+    title: 'Firing a million due timers',
+    notes: ['of 200 durations, all due before the first is fired'],
+    rows: pair('until all have fired', figure(done, 'asyncfd', 'ms'), figure(done, 'node', 'ms'), ms, 'node', least(2)),
+  }
+}
+
+async function* deadlines({ rounds, ms: time }: Effort): AsyncGenerator<Group> {
+  const entries: Entry[] = Object.entries(limits).map(([name, cost]) => ({ name, run: async () => ({ ns: await cost(time) }) }))
+  const done = await interleave('deadlines', entries, rounds)
+  const of = (name: string) => figure(done, name, 'ns')
+  const peer = 'AbortSignal.timeout'
+  const row = (name: string, bar?: Bar): Row => ({
+    name,
+    figure: ns(spread(of(name)).median),
+    ratio: name === peer ? undefined : ratio(of(peer), of(name)),
+    peer: name === peer ? undefined : peer,
+    bar,
+  })
+  yield {
+    title: 'deadline()',
+    notes: ['made and cancelled'],
+    rows: [row('deadline', least(20)), row('deadline with signal', least(2.5)), row('new AbortController().signal'), row(peer)],
+  }
+}
+
+async function* memory({ rounds }: Effort): AsyncGenerator<Group> {
+  setFlagsFromString('--expose-gc')
+  globalThis.gc ??= runInNewContext('gc') as typeof globalThis.gc
+  const entries: Entry[] = names.map((side) => ({
+    name: side,
+    run: async () => ({ bytes: await bytesPerTimer(sides[side], 200_000) }),
+  }))
+  const done = await interleave('memory', entries, Math.min(rounds, 3))
+  const [ours, nodes] = [figure(done, 'asyncfd', 'bytes'), figure(done, 'node', 'bytes')]
+  const bytes = (value: number) => `${value.toFixed(0)} bytes`
+  yield {
+    title: 'Memory of a pending timer',
+    notes: ['heap and external memory, of 200,000 timers of different durations; the ratio is to node'],
+    rows: [
+      { name: 'asyncfd', figure: bytes(spread(ours).median), ratio: ratio(ours, nodes), peer: 'node', bar: most(1) },
+      { name: 'node', figure: bytes(spread(nodes).median) },
+    ],
+  }
+}
+
+async function* turns({ rounds }: Effort): AsyncGenerator<Group> {
+  const rows: Row[] = []
+  for (const kind of ['uniform', 'bunched', 'refreshed'] as const) {
+    const entry: Entry = { name: kind, run: async () => ({ ms: await longestTurn(kind, MILLION) }) }
+    const values = figure(await interleave('turns', [entry], Math.min(rounds, 3)), kind, 'ms')
+    rows.push({ name: kind, figure: ms(spread(values).median), ratio: spread(values), peer: '1 ms', bar: most(1) })
+  }
+  yield {
+    title: 'The longest iteration of the event loop with a million deadlines',
+    notes: ['pending and cascading for 3.5 s, then cancelled, 2,000 in an iteration; garbage collection included'],
+    rows,
+  }
+}
+
+async function* accuracy({ ms: time }: Effort): AsyncGenerator<Group> {
+  const rows: Row[] = []
+  for (const side of names) {
+    const late = await lateness(side, time * 10)
+    const [median, p99] = [quantile(Array.from(late), 0.5), quantile(Array.from(late), 0.99)]
+    const row = (name: string, value: number, bar: Bar): Row => ({
+      name: `${side}: ${name}`,
+      figure: ms(value),
+      ratio: { median: value, min: value, max: value },
+      peer: '1 ms',
+      bar: side === 'asyncfd' ? bar : undefined,
+    })
+    rows.push(row('earliest', late[0]!, least(0)), row('median', median, most(0.15)), row('p99', p99, most(0.5)))
+  }
+  yield {
+    title: 'Lateness of sleeps of 0.2 to 50 ms, 20 at once',
+    notes: ['of an idle machine only; node rounds to whole milliseconds'],
+    rows,
+  }
+}
+
+export const benchmark: Benchmark = {
+  versions: () => ({ node: process.versions.node }),
+  parts: { operations, millions, deadlines, firing, turns, memory, accuracy },
+}

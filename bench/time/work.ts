@@ -1,0 +1,243 @@
+/**
+ * What is measured of timers, each on ours and on the platform's.
+ *
+ * @module
+ */
+import * as node from 'node:timers'
+import { setImmediate as nextIteration } from 'node:timers/promises'
+import { deadline, sleep } from 'asyncfd/time'
+import * as ours from 'asyncfd/timers'
+import { generator } from '../harness/random.js'
+
+export interface Timer {
+  refresh(): unknown
+}
+
+/** The functions that both sides have. */
+export interface Timers {
+  setTimeout(callback: () => void, ms: number): Timer
+  clearTimeout(timer: Timer): void
+}
+
+export const sides: Record<'asyncfd' | 'node', Timers> = {
+  asyncfd: ours as unknown as Timers,
+  node: node as unknown as Timers,
+}
+
+export const nothing = (): void => {}
+const BATCH = 1000
+
+/** CPU time of the process in nanoseconds: what others do on the machine does not count. */
+function cpu(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) * 1000
+}
+
+/** Nanoseconds of CPU per operation of `body`, which does `count` of them; what the event loop does for them counts as well. */
+async function perOperation(ms: number, count: number, body: () => void): Promise<number> {
+  for (let warm = 0; warm < 50; warm++) {
+    body()
+    await nextIteration()
+  }
+  let done = 0
+  const begun = performance.now()
+  const from = cpu()
+  while (performance.now() - begun < ms) {
+    body()
+    await nextIteration()
+    done += count
+  }
+  return (cpu() - from) / done
+}
+
+/** Durations of requests: from half a second to a minute. */
+function durations(count: number): Float64Array {
+  const random = generator(7)
+  return Float64Array.from({ length: count }, () => 500 + random(60_000))
+}
+
+export const costs: Record<string, (timers: Timers, ms: number) => Promise<number>> = {
+  /** A thousand started, then all cancelled. */
+  batches(timers, ms) {
+    const live: Timer[] = new Array(BATCH)
+    return perOperation(ms, BATCH, () => {
+      for (let i = 0; i < BATCH; i++) live[i] = timers.setTimeout(nothing, 30_000)
+      for (let i = 0; i < BATCH; i++) timers.clearTimeout(live[i]!)
+    })
+  },
+  /** Each cancelled before the next is started. */
+  alternating(timers, ms) {
+    return perOperation(ms, BATCH, () => {
+      for (let i = 0; i < BATCH; i++) timers.clearTimeout(timers.setTimeout(nothing, 30_000))
+    })
+  },
+  /** One timer, refreshed for each of a thousand chunks of data. */
+  async 'refresh, one timer'(timers, ms) {
+    const timer = timers.setTimeout(nothing, 1e8)
+    const cost = await perOperation(ms, BATCH * 10, () => {
+      for (let i = 0; i < BATCH * 10; i++) timer.refresh()
+    })
+    timers.clearTimeout(timer)
+    return cost
+  },
+  /** A thousand connections with ten chunks each in an iteration. */
+  async 'refresh, 1,000 timers'(timers, ms) {
+    const all = Array.from({ length: BATCH }, () => timers.setTimeout(nothing, 1e8))
+    const cost = await perOperation(ms, BATCH * 10, () => {
+      for (let chunk = 0; chunk < 10; chunk++) for (let i = 0; i < BATCH; i++) all[i]!.refresh()
+    })
+    for (const timer of all) timers.clearTimeout(timer)
+    return cost
+  },
+}
+
+/** A million live timers of different durations: the cost of each start, then of each cancel; and of both again while they live. */
+export async function million(timers: Timers, count: number): Promise<Record<'build' | 'churn' | 'cancel', number>> {
+  const random = generator(3)
+  const spans = Float64Array.from({ length: count }, () => 600_000 + random(1_000_000))
+  const live: Timer[] = new Array(count)
+  const timed = async (body: () => void, operations: number): Promise<number> => {
+    const begun = cpu()
+    body()
+    await nextIteration()
+    return (cpu() - begun) / operations
+  }
+  const build = await timed(() => {
+    for (let i = 0; i < count; i++) live[i] = timers.setTimeout(nothing, spans[i]!)
+  }, count)
+  let churn = 0
+  const rounds = 20
+  for (let round = 0; round < rounds; round++) {
+    churn += await timed(() => {
+      for (let i = 0; i < BATCH; i++) {
+        const at = random(count)
+        timers.clearTimeout(live[at]!)
+        live[at] = timers.setTimeout(nothing, 600_000 + random(1_000_000))
+      }
+    }, BATCH)
+  }
+  const cancel = await timed(() => {
+    for (let i = 0; i < count; i++) timers.clearTimeout(live[i]!)
+  }, count)
+  return { build, churn: churn / rounds, cancel }
+}
+
+/** Milliseconds from when a million timers are due until all have fired. */
+export async function fireMillion(timers: Timers, count: number): Promise<number> {
+  const { promise, resolve } = withResolvers()
+  let left = count
+  const fired = () => {
+    if (--left === 0) resolve()
+  }
+  for (let i = 0; i < count; i++) timers.setTimeout(fired, 10_000 + (i % 200))
+  // Twice: what was started outside of the loop's own phases is stamped before the second at the latest.
+  await nextIteration()
+  await nextIteration()
+  const begun = performance.now()
+  // All due before the first fires: what is measured is firing.
+  while (performance.now() - begun < 10_500);
+  const due = performance.now()
+  await promise
+  return performance.now() - due
+}
+
+export const limits: Record<string, (ms: number) => Promise<number>> = {
+  deadline: (ms) =>
+    perOperation(ms, BATCH, () => {
+      for (let i = 0; i < BATCH; i++) deadline(30_000).cancel()
+    }),
+  'deadline with signal': (ms) =>
+    perOperation(ms, BATCH, () => {
+      for (let i = 0; i < BATCH; i++) {
+        const limit = deadline(30_000)
+        keep(limit.signal)
+        limit.cancel()
+      }
+    }),
+  'AbortSignal.timeout': (ms) =>
+    perOperation(ms, BATCH, () => {
+      for (let i = 0; i < BATCH; i++) keep(AbortSignal.timeout(30_000))
+    }),
+  'new AbortController().signal': (ms) =>
+    perOperation(ms, BATCH, () => {
+      for (let i = 0; i < BATCH; i++) keep(new AbortController().signal)
+    }),
+}
+
+let kept: unknown
+function keep(value: unknown): void {
+  kept = value
+}
+export const lastKept = (): unknown => kept
+
+/** Bytes of memory, in the heap and outside, of each of `count` pending timers. */
+export async function bytesPerTimer(timers: Timers, count: number): Promise<number> {
+  const live: Timer[] = new Array(count)
+  const memory = (): number => {
+    globalThis.gc?.()
+    globalThis.gc?.()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const before = memory()
+  for (let i = 0; i < count; i++) live[i] = timers.setTimeout(nothing, 1e6 + i)
+  await nextIteration()
+  const bytes = (memory() - before) / count
+  for (const timer of live) timers.clearTimeout(timer)
+  return bytes
+}
+
+/** How late sleeps of 0.2 to 50 ms end, up to 20 at once: sorted milliseconds. */
+export async function lateness(side: 'asyncfd' | 'node', count: number): Promise<Float64Array> {
+  const spans = durations(count).map((ms) => 0.2 + ((ms - 500) / 60_000) * 49.8)
+  const late = new Float64Array(count)
+  const wait =
+    side === 'asyncfd' ? sleep : (ms: number) => new Promise<void>((resolve) => void node.setTimeout(() => resolve(), ms))
+  let at = 0
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      while (at < count) {
+        const index = at++
+        const ms = spans[index]!
+        const begun = performance.now()
+        await wait(ms)
+        late[index] = performance.now() - begun - ms
+      }
+    }),
+  )
+  return late.sort()
+}
+
+/** The longest gap between iterations of the loop, in milliseconds, while a million timers are pending and lazily refreshed, cascading, then cancelled. */
+export async function longestTurn(kind: 'uniform' | 'bunched' | 'refreshed', count: number): Promise<number> {
+  const random = generator(11)
+  const live = Array.from({ length: count }, () =>
+    deadline(kind === 'bunched' ? 4000 : kind === 'uniform' ? 2000 + random(60_000) : 3000),
+  )
+  await nextIteration()
+  let longest = 0
+  let last = performance.now()
+  const begun = last
+  while (performance.now() - begun < 3500) {
+    if (kind === 'refreshed' && last - begun < 2500) for (let i = 0; i < 500; i++) live[random(count)]!.refresh(60_000)
+    last = performance.now()
+    await nextIteration()
+    longest = Math.max(longest, performance.now() - last)
+  }
+  for (let i = 0; i < count; ) {
+    for (let some = 0; some < 2000 && i < count; some++) live[i++]!.cancel()
+    last = performance.now()
+    await nextIteration()
+    longest = Math.max(longest, performance.now() - last)
+  }
+  return longest
+}
+
+/** Node 20 has no `Promise.withResolvers`. */
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = nothing
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}

@@ -1,0 +1,309 @@
+//! The board: the memory that both sides see. TypeScript creates it (`src/board.ts`), nobody else ever gets at it.
+//!
+//! Three ArrayBuffers of 32-bit words: `control`, of fixed size; `slots`, the readiness words, and `timers`, the timers'
+//! words of `asyncfd-core`, both replaced by larger ones as they grow.
+//!
+//! | `control` word | who writes | invariant |
+//! |---|---|---|
+//! | `WOKEN_COUNT` | native | entries of the woken ring that this batch has |
+//! | `WOKEN_CURSOR` | JS, native sets 0 | entries already begun; moves on before a listener runs, so a throw skips nothing else |
+//! | `SUBMIT_COUNT` | JS appends, native sets 0 | entries of the submission ring |
+//! | `REFS` | JS | whether anything pending keeps the process alive |
+//! | `REFD` | native | 1 while the driver's handle holds the loop; JS crosses over only when it is 0 |
+//! | `ITERATION` | native | changes at least once per iteration of the event loop |
+//! | `PARKED` | JS | not 0: dispatch has work of its own in the next turn |
+//! | `SUPERSEDED` | native, by `register` | 1 + the slot that lost its number to the new registration, or 0 |
+//! | `TIMER_COUNT` | JS appends, native sets 0 | entries of the ring of submitted timers |
+//! | `EXPIRED_COUNT` | native | entries of the ring of expired timers that this batch has |
+//! | `EXPIRED_CURSOR` | JS, native sets 0 | as `WOKEN_CURSOR` |
+//! | `THREW` | JS sets 1, native sets 0 | dispatch threw; without it a failed call means that JavaScript was terminated |
+//! | `EAGER` | native | 1: dispatch asks natively for more when its batch is done |
+//! | `WOKEN..` | native | the woken ring: slot, generation, bits |
+//! | `SUBMIT..` | JS | the submission ring: slot, generation to arm again |
+//! | `TIMER..` | JS | the ring of submitted timers |
+//! | `EXPIRED..` | native | the ring of expired timers |
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+
+use asyncfd_core::collector::EVENTS_PER_TURN;
+use asyncfd_core::interest::Bits;
+use asyncfd_core::readiness::{self, Readiness};
+use asyncfd_core::registration::Key;
+use asyncfd_core::timers::{self, TimerWords};
+use napi::sys;
+
+const WOKEN_COUNT: usize = 0;
+const WOKEN_CURSOR: usize = 1;
+const SUBMIT_COUNT: usize = 2;
+const REFS: usize = 3;
+const REFD: usize = 4;
+const ITERATION: usize = 5;
+const PARKED: usize = 6;
+const SUPERSEDED: usize = 7;
+const TIMER_COUNT: usize = 8;
+const EXPIRED_COUNT: usize = 9;
+const EXPIRED_CURSOR: usize = 10;
+const EAGER: usize = 11;
+const THREW: usize = 12;
+const WOKEN: usize = 16;
+const WOKEN_STRIDE: usize = 3;
+const SUBMIT: usize = WOKEN + EVENTS_PER_TURN * WOKEN_STRIDE;
+const SUBMIT_STRIDE: usize = 2;
+const SUBMIT_CAPACITY: usize = 1024;
+const TIMER: usize = SUBMIT + SUBMIT_CAPACITY * SUBMIT_STRIDE;
+const TIMER_CAPACITY: usize = 4096;
+const EXPIRED: usize = TIMER + TIMER_CAPACITY;
+const EXPIRED_CAPACITY: usize = 4096;
+const CONTROL_WORDS: usize = EXPIRED + EXPIRED_CAPACITY;
+
+/// The layout in the order of `LAYOUT` in `src/board.ts`, which refuses to start on another.
+pub const LAYOUT: [usize; 37] = [
+    WOKEN_COUNT,
+    WOKEN_CURSOR,
+    SUBMIT_COUNT,
+    REFS,
+    REFD,
+    ITERATION,
+    PARKED,
+    SUPERSEDED,
+    TIMER_COUNT,
+    EXPIRED_COUNT,
+    EXPIRED_CURSOR,
+    THREW,
+    EAGER,
+    WOKEN,
+    WOKEN_STRIDE,
+    SUBMIT,
+    SUBMIT_STRIDE,
+    SUBMIT_CAPACITY,
+    TIMER,
+    TIMER_CAPACITY,
+    EXPIRED,
+    CONTROL_WORDS,
+    readiness::STRIDE,
+    readiness::READ_BITS,
+    readiness::READ_TICK,
+    readiness::WRITE_BITS,
+    readiness::WRITE_TICK,
+    readiness::WANTED,
+    readiness::GENERATION,
+    timers::STRIDE,
+    timers::TIME,
+    timers::STATE,
+    timers::QUEUED,
+    timers::IDLE as usize,
+    timers::AFTER as usize,
+    timers::AT as usize,
+    timers::EXPIRED as usize,
+];
+
+/// An ArrayBuffer of ours: a strong reference keeps it, and since no user ever holds it nobody can detach it.
+struct Memory {
+    env: sys::napi_env,
+    /// Null once released.
+    reference: Cell<sys::napi_ref>,
+    words: *const Cell<u32>,
+    /// 0 once released.
+    len: Cell<usize>,
+}
+
+impl Memory {
+    /// `None` if the value is no ArrayBuffer, or not made of aligned 32-bit words.
+    fn new(env: sys::napi_env, buffer: sys::napi_value) -> Option<Self> {
+        let (mut is_buffer, mut data, mut bytes, mut reference) =
+            (false, ptr::null_mut(), 0, ptr::null_mut());
+        // SAFETY: env and buffer belong to the call that this is part of; the out pointers outlive the calls.
+        let ok = unsafe {
+            sys::napi_is_arraybuffer(env, buffer, &mut is_buffer) == sys::Status::napi_ok
+                && is_buffer
+                && sys::napi_get_arraybuffer_info(env, buffer, &mut data, &mut bytes) == sys::Status::napi_ok
+                && !data.is_null()
+                && data.cast::<u32>().is_aligned()
+                && sys::napi_create_reference(env, buffer, 1, &mut reference) == sys::Status::napi_ok
+        };
+        ok.then(|| Memory {
+            env,
+            reference: Cell::new(reference),
+            words: data.cast(),
+            len: Cell::new(bytes / 4),
+        })
+    }
+
+    fn words(&self) -> &[Cell<u32>] {
+        // SAFETY: the buffer is held by `reference`, private to `src/board.ts`, never transferred, resized or shared,
+        // so its memory stays where it is; it is aligned and `len` words long (checked in `new`). Both sides touch
+        // it on the JS thread only, and `Cell` allows for JavaScript's writes between two of our reads.
+        unsafe { std::slice::from_raw_parts(self.words, self.len.get()) }
+    }
+}
+
+impl Memory {
+    /// Gives the buffer back. The environment's cleanup does it, as references must not outlive the environment.
+    fn release(&self) {
+        self.len.set(0);
+        let reference = self.reference.replace(ptr::null_mut());
+        if !reference.is_null() {
+            // SAFETY: on the JS thread while the environment lives; deleted once.
+            unsafe { sys::napi_delete_reference(self.env, reference) };
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+pub struct Board {
+    control: Memory,
+    slots: RefCell<Memory>,
+    timers: RefCell<Memory>,
+}
+
+impl Board {
+    pub fn new(env: sys::napi_env, [control, slots, timers]: [sys::napi_value; 3]) -> Option<Self> {
+        let control = Memory::new(env, control).filter(|memory| memory.len.get() == CONTROL_WORDS)?;
+        let [slots, timers] = [Memory::new(env, slots)?, Memory::new(env, timers)?].map(RefCell::new);
+        Some(Board { control, slots, timers })
+    }
+
+    /// Goes over to a larger memory for the slots, into which JS has copied the words.
+    pub fn grow_slots(&self, env: sys::napi_env, slots: sys::napi_value) -> bool {
+        grow(&self.slots, env, slots)
+    }
+
+    /// As above, for the timers.
+    pub fn grow_timers(&self, env: sys::napi_env, timers: sys::napi_value) -> bool {
+        grow(&self.timers, env, timers)
+    }
+
+    /// Lends the readiness words; the closure must not run JavaScript.
+    pub fn readiness<R>(&self, with: impl FnOnce(Readiness) -> R) -> R {
+        with(Readiness::new(self.slots.borrow().words()))
+    }
+
+    /// Lends the timers' words; the closure must not run JavaScript.
+    pub fn timers<R>(&self, with: impl FnOnce(TimerWords) -> R) -> R {
+        with(TimerWords::new(self.timers.borrow().words()))
+    }
+
+    /// Gives the memories back when the environment ends.
+    pub fn release(&self) {
+        self.control.release();
+        self.slots.borrow().release();
+        self.timers.borrow().release();
+    }
+
+    fn word(&self, word: usize) -> &Cell<u32> {
+        &self.control.words()[word]
+    }
+
+    /// Whether dispatch has something to do: woken slots it has not begun, or work of its own.
+    pub fn has_work(&self) -> bool {
+        self.leftover() || self.expired_leftover() || self.word(PARKED).get() != 0
+    }
+
+    /// Whether expired timers of this batch have not been begun.
+    pub fn expired_leftover(&self) -> bool {
+        self.word(EXPIRED_CURSOR).get() < self.word(EXPIRED_COUNT).get()
+    }
+
+    pub fn begin_expired(&self) {
+        self.word(EXPIRED_COUNT).set(0);
+        self.word(EXPIRED_CURSOR).set(0);
+    }
+
+    /// Appends an expired timer; whether there is room for another.
+    pub fn expired(&self, id: u32) -> bool {
+        let count = self.word(EXPIRED_COUNT).get();
+        self.word(EXPIRED + count as usize).set(id);
+        self.word(EXPIRED_COUNT).set(count + 1);
+        (count as usize) < EXPIRED_CAPACITY - 1
+    }
+
+    /// Empties the ring of submitted timers.
+    pub fn submitted_timers(&self) -> impl Iterator<Item = u32> + '_ {
+        let count = (self.word(TIMER_COUNT).replace(0) as usize).min(TIMER_CAPACITY);
+        (0..count).map(|index| self.word(TIMER + index).get())
+    }
+
+    pub fn timers_submitted(&self) -> bool {
+        self.word(TIMER_COUNT).get() != 0
+    }
+
+    /// Whether dispatch threw since this was last asked.
+    pub fn take_threw(&self) -> bool {
+        self.word(THREW).replace(0) != 0
+    }
+
+    /// Whether woken slots of this batch have not been begun.
+    pub fn leftover(&self) -> bool {
+        self.word(WOKEN_CURSOR).get() < self.word(WOKEN_COUNT).get()
+    }
+
+    pub fn begin_batch(&self) {
+        self.word(WOKEN_COUNT).set(0);
+        self.word(WOKEN_CURSOR).set(0);
+    }
+
+    /// Appends a wake-up; a batch has at most one per collected event, so there is room.
+    pub fn woken(&self, key: Key, bits: Bits) {
+        let count = self.word(WOKEN_COUNT).get();
+        let entry = WOKEN + count as usize * WOKEN_STRIDE;
+        for (at, value) in [key.slot, key.generation, bits].into_iter().enumerate() {
+            self.word(entry + at).set(value);
+        }
+        self.word(WOKEN_COUNT).set(count + 1);
+    }
+
+    /// Empties the submission ring. Counts come from JavaScript, so they are checked.
+    pub fn drain(&self, mut submit: impl FnMut(Key)) {
+        let count = (self.word(SUBMIT_COUNT).replace(0) as usize).min(SUBMIT_CAPACITY);
+        for index in 0..count {
+            let entry = SUBMIT + index * SUBMIT_STRIDE;
+            submit(Key { slot: self.word(entry).get(), generation: self.word(entry + 1).get() });
+        }
+    }
+
+    /// Whether anything that was submitted waits to be drained.
+    pub fn submitted(&self) -> bool {
+        self.word(SUBMIT_COUNT).get() != 0
+    }
+
+    pub fn wants_ref(&self) -> bool {
+        self.word(REFS).get() != 0
+    }
+
+    pub fn is_refd(&self) -> bool {
+        self.word(REFD).get() != 0
+    }
+
+    pub fn set_refd(&self, refd: bool) {
+        self.word(REFD).set(refd.into());
+    }
+
+    pub fn next_iteration(&self) {
+        let word = self.word(ITERATION);
+        word.set(word.get().wrapping_add(1));
+    }
+
+    pub fn set_eager(&self, eager: bool) {
+        self.word(EAGER).set(eager.into());
+    }
+
+    pub fn set_superseded(&self, slot: Option<u32>) {
+        self.word(SUPERSEDED).set(slot.map_or(0, |slot| slot + 1));
+    }
+}
+
+fn grow(old: &RefCell<Memory>, env: sys::napi_env, larger: sys::napi_value) -> bool {
+    match Memory::new(env, larger) {
+        Some(memory) if memory.len.get() >= old.borrow().len.get() => {
+            *old.borrow_mut() = memory;
+            true
+        }
+        _ => false,
+    }
+}

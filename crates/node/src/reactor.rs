@@ -1,0 +1,225 @@
+//! The native half of `src/reactor.ts`: one reactor of one JS environment.
+//!
+//! Numbers below zero are negative errnos; TypeScript names them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncfd_core::error::Error;
+use asyncfd_core::probe;
+use asyncfd_core::reactor::Reactor;
+use asyncfd_core::registration::{Key, Trigger};
+use asyncfd_core::timers::Timers;
+use napi::bindgen_prelude::{FromNapiValue, Result, ToNapiValue, TypeName, ValidateNapiValue};
+use napi::{Env, Error as NapiError, sys};
+use napi_derive::napi;
+
+use crate::board::{Board, LAYOUT};
+use crate::env::{EnvState, Wanted};
+use crate::raw;
+use crate::streak::When;
+
+/// A value that is handed on to Node-API untouched, and checked there.
+pub struct Raw(sys::napi_value);
+
+impl FromNapiValue for Raw {
+    unsafe fn from_napi_value(_env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        Ok(Raw(value))
+    }
+}
+
+impl ToNapiValue for Raw {
+    unsafe fn to_napi_value(_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        Ok(value.0)
+    }
+}
+
+impl TypeName for Raw {
+    fn type_name() -> &'static str {
+        "unknown"
+    }
+
+    fn value_type() -> napi::ValueType {
+        napi::ValueType::Unknown
+    }
+}
+
+impl ValidateNapiValue for Raw {}
+
+fn errno(error: Error) -> i32 {
+    -error.raw_os_error()
+}
+
+/// Offsets and sizes of the board, in the order of `LAYOUT` in `src/board.ts`.
+#[napi]
+pub fn board_layout() -> Vec<u32> {
+    LAYOUT.iter().map(|&words| words as u32).collect()
+}
+
+/// Waits until `fd` is ready for `interest` and gives the ready bits: 0 when the timeout (in milliseconds; negative: for
+/// ever; 0: asks once) passed first, or a negative errno. Blocks this thread.
+#[napi]
+pub fn probe_fd(fd: i32, interest: u32, timeout_ms: f64) -> i32 {
+    let timeout = if timeout_ms < 0.0 {
+        None
+    } else {
+        // NaN asks once; what is too long for a Duration is for ever.
+        Duration::try_from_secs_f64(timeout_ms.max(0.0) / 1000.0).ok()
+    };
+    probe::wait(fd, interest, timeout).map_or_else(errno, |bits| bits as i32)
+}
+
+/// What the reactor has done and holds. Counts begin with the reactor.
+#[napi(object)]
+pub struct NativeMetrics {
+    pub turns: f64,
+    pub dispatches: f64,
+    pub events: f64,
+    pub wakeups: f64,
+    pub unwanted: f64,
+    pub stale: f64,
+    pub lost: f64,
+    pub registered: u32,
+    pub timers: u32,
+}
+
+#[napi]
+pub struct NativeReactor {
+    state: Rc<EnvState>,
+}
+
+#[napi]
+impl NativeReactor {
+    /// Starts a reactor in this environment on the board made of `control`, `slots` and `timers`; its clock
+    /// tells `now_ms` now. `dispatch` is called with no
+    /// arguments, at most once per batch, when the board has something to tell.
+    #[napi(
+        constructor,
+        ts_args_type = "threaded: boolean, oneshot: boolean, control: ArrayBuffer, slots: ArrayBuffer, timers: ArrayBuffer, nowMs: number, dispatch: () => void"
+    )]
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        env: Env,
+        threaded: bool,
+        oneshot: bool,
+        control: Raw,
+        slots: Raw,
+        timers: Raw,
+        now_ms: f64,
+        dispatch: Raw,
+    ) -> Result<Self> {
+        let mut kind = 0;
+        // SAFETY: env and value belong to this call.
+        unsafe { sys::napi_typeof(env.raw(), dispatch.0, &mut kind) };
+        if kind != sys::ValueType::napi_function {
+            return Err(NapiError::from_reason("asyncfd: dispatch must be a function"));
+        }
+        let board = Board::new(env.raw(), [control.0, slots.0, timers.0])
+            .ok_or_else(|| NapiError::from_reason("asyncfd: the board does not have its layout"))?;
+        let reactor = Reactor::new(oneshot).map_err(|error| {
+            NapiError::from_reason(format!("asyncfd: no reactor: {}", std::io::Error::from(error)))
+        })?;
+        let wanted = if threaded { Wanted::Threaded } else { Wanted::Embedded };
+        let state = EnvState::start(env.raw(), reactor, Timers::new(now_ms), board, dispatch.0, wanted)
+            .map_err(|reason| NapiError::from_reason(format!("asyncfd: {reason}")))?;
+        Ok(NativeReactor { state })
+    }
+
+    /// Goes over to a larger memory for the slots, into which the old words have been copied.
+    #[napi(ts_args_type = "slots: ArrayBuffer")]
+    pub fn grow_slots(&self, env: Env, slots: Raw) -> bool {
+        self.state.board.grow_slots(env.raw(), slots.0)
+    }
+
+    /// As above, for the timers.
+    #[napi(ts_args_type = "timers: ArrayBuffer")]
+    pub fn grow_timers(&self, env: Env, timers: Raw) -> bool {
+        self.state.board.grow_timers(env.raw(), timers.0)
+    }
+
+    /// Stops time at `ms`, or moves stopped time forward to it; null lets it run on.
+    #[napi]
+    pub fn pause_clock(&self, ms: Option<f64>) {
+        self.state.timers.borrow_mut().pause(ms);
+    }
+
+    /// The instant at which timers next need a turn, not later than the earliest deadline; null without timers.
+    #[napi]
+    pub fn next_timer(&self) -> Option<f64> {
+        self.state.timers.borrow().next_ms()
+    }
+
+    /// Registers `fd`; gives the slot or a negative errno. The board then holds its generation, and which slot, if
+    /// any, lost the number to it. `owned`: closed when the environment ends.
+    #[napi]
+    pub fn register(&self, fd: i32, interest: u32, owned: bool) -> i32 {
+        let board = &self.state.board;
+        let registered =
+            board.readiness(|words| self.state.reactor.borrow_mut().register(words, fd, interest, owned));
+        match registered {
+            Ok(registered) => {
+                board.set_superseded(registered.superseded.map(|key| key.slot));
+                registered.key.slot as i32
+            }
+            Err(error) => errno(error),
+        }
+    }
+
+    /// Ends a registration: 1 if the number still was its own, 0 if the descriptor had been closed elsewhere, or a
+    /// negative errno if there is no such registration.
+    #[napi]
+    pub fn deregister(&self, slot: u32, generation: u32) -> i32 {
+        let key = Key { slot, generation };
+        let fd = self.state.board.readiness(|words| self.state.reactor.borrow_mut().deregister(words, key));
+        fd.map_or_else(errno, |fd| fd.is_some().into())
+    }
+
+    /// Changes what a registration asks the kernel for: 0 or a negative errno.
+    #[napi]
+    pub fn set_interest(&self, slot: u32, generation: u32, interest: u32) -> i32 {
+        let key = Key { slot, generation };
+        let set = self
+            .state
+            .board
+            .readiness(|words| self.state.reactor.borrow_mut().set_interest(words, key, interest));
+        set.map_or_else(errno, |()| 0)
+    }
+
+    /// Applies now what the board asks for: submissions, the hold on the event loop, a turn for parked work.
+    #[napi]
+    pub fn flush(&self) {
+        self.state.settle();
+    }
+
+    /// A function for dispatch: looks for more events if that is likely to find some, and puts them on the board.
+    #[napi(ts_return_type = "() => void")]
+    pub fn collect_again(&self, env: Env) -> Result<Raw> {
+        raw::function(env.raw(), c"collectAgain", Rc::clone(&self.state), |state: &EnvState| {
+            state.collect_again(When::InDispatch);
+        })
+        .map(Raw)
+    }
+
+    /// Whether events are told once per change, or once until armed again.
+    #[napi(getter)]
+    pub fn is_edge(&self) -> bool {
+        self.state.reactor.borrow().trigger() == Trigger::Edge
+    }
+
+    #[napi]
+    pub fn metrics(&self) -> NativeMetrics {
+        let reactor = self.state.reactor.borrow();
+        let core = reactor.metrics();
+        NativeMetrics {
+            turns: self.state.turns.get() as f64,
+            dispatches: self.state.dispatches.get() as f64,
+            events: core.events as f64,
+            wakeups: core.wakeups as f64,
+            unwanted: core.unwanted as f64,
+            stale: core.stale as f64,
+            lost: core.lost as f64,
+            registered: reactor.len() as u32,
+            timers: self.state.timers.borrow().len() as u32,
+        }
+    }
+}

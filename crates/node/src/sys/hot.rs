@@ -1,0 +1,63 @@
+//! The four calls that carry the traffic, on raw Node-API: `(fd, view, offset, length[, flags])` gives a count or
+//! `-errno`. Arguments of a wrong type and shared memory are EINVAL, a part that does not lie inside the view ERANGE.
+
+use asyncfd_core::sys::{Errno, Result, io, socket};
+use napi::sys::{napi_callback_info, napi_env, napi_value};
+
+use crate::raw::{self, Bytes, Value};
+
+/// Looks the arguments up and makes the call at once: no JavaScript runs between the two.
+#[inline]
+fn transfer(
+    fd: Value,
+    view: Value,
+    offset: Value,
+    length: Value,
+    call: impl FnOnce(i32, Bytes) -> Result<usize>,
+) -> i32 {
+    let (Some(fd), Some(offset), Some(length)) = (fd.int32(), offset.index(), length.index()) else {
+        return super::failure(Errno::INVAL);
+    };
+    let Some(bytes) = view.unshared_bytes() else { return super::failure(Errno::INVAL) };
+    match bytes.part(offset, length) {
+        Some(part) => super::count(call(fd, part)),
+        None => super::failure(Errno::RANGE),
+    }
+}
+
+unsafe extern "C" fn read(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, view, offset, length]| {
+        // SAFETY: the part lies inside the view's memory, which cannot change before the call returns.
+        transfer(fd, view, offset, length, |fd, part| unsafe { io::read(fd, part.ptr, part.len) })
+    })
+}
+
+unsafe extern "C" fn write(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, view, offset, length]| {
+        // SAFETY: as in `read`.
+        transfer(fd, view, offset, length, |fd, part| unsafe { io::write(fd, part.ptr, part.len) })
+    })
+}
+
+unsafe extern "C" fn recv(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, view, offset, length, flags]| {
+        let Some(flags) = flags.int32() else { return super::failure(Errno::INVAL) };
+        // SAFETY: as in `read`.
+        transfer(fd, view, offset, length, |fd, part| unsafe { socket::recv(fd, part.ptr, part.len, flags) })
+    })
+}
+
+unsafe extern "C" fn send(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, view, offset, length, flags]| {
+        let Some(flags) = flags.int32() else { return super::failure(Errno::INVAL) };
+        // SAFETY: as in `read`.
+        transfer(fd, view, offset, length, |fd, part| unsafe { socket::send(fd, part.ptr, part.len, flags) })
+    })
+}
+
+pub fn export(env: napi_env, exports: napi_value) -> napi::Result<()> {
+    raw::export(env, exports, c"sysRead", Some(read))?;
+    raw::export(env, exports, c"sysWrite", Some(write))?;
+    raw::export(env, exports, c"sysRecv", Some(recv))?;
+    raw::export(env, exports, c"sysSend", Some(send))
+}

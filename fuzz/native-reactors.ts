@@ -1,0 +1,219 @@
+/**
+ * `NativeReactor` without `src/reactor.ts` in front of it: junk for its constructor and methods, boards of wrong sizes,
+ * and a few reactors with boards that are right, whose dispatch does anything at all.
+ *
+ * @module
+ */
+import type * as Native from '../index.js'
+import { Thrown } from './coverage.js'
+import type { Op } from './op.js'
+import { below, bits, chance, pick } from './random.js'
+import { disturbed, fd, junk, num } from './values.js'
+
+type Binding = typeof Native
+
+/** Words of the control board: see crates/node/src/board.rs. */
+const COUNT = 0
+const CURSOR = 1
+const SUBMIT_COUNT = 2
+const REFS = 3
+const PARKED = 6
+const THREW = 12
+/** Places in the layout that `boardLayout` gives, from its end, where no words are added. */
+const SUBMIT = -22
+const CONTROL_WORDS = -16
+const STRIDE = -15
+const WANTED = -10
+const GENERATION = -9
+
+interface Held {
+  native: InstanceType<Binding['NativeReactor']>
+  control: Uint32Array
+  slots: Uint32Array
+  /** Slot and generation of each registration. */
+  keys: [number, number][]
+}
+
+const MOST = 5
+const MOST_THREADED = 2
+const reactors: Held[] = []
+let threads = 0
+let binding: Binding
+let layout: number[] = []
+
+export function useBinding(native: Binding): void {
+  binding = native
+  layout = native.boardLayout()
+}
+
+function dispatch(held: () => Held | undefined): () => void {
+  return () => {
+    const control = held()?.control
+    if (control === undefined) return
+    if (chance(0.5)) disturbed()
+    control[PARKED] = 0
+    // Some batches are begun one by one, with throws in between; some are left over.
+    if (chance(0.3)) control[CURSOR]! += 1
+    else control[CURSOR] = control[COUNT]!
+    if (chance(0.1)) {
+      // What throws without saying so looks like the end of JavaScript, after which nothing is delivered.
+      control[THREW] = chance(0.98) ? 1 : 0
+      throw new Thrown('dispatch')
+    }
+    if (chance(0.8)) control[CURSOR] = control[COUNT]!
+  }
+}
+
+function make(): void {
+  const threaded = threads < MOST_THREADED && chance(0.3)
+  if (threaded) threads++
+  const control = new Uint32Array(new ArrayBuffer(layout.at(CONTROL_WORDS)! * 4))
+  const slots = new Uint32Array(new ArrayBuffer(pick([1, 1, 8, 9, 64]) * 32 + pick([0, 0, 3])), 0, 0)
+  let held: Held | undefined
+  const native = new binding.NativeReactor(
+    threaded,
+    chance(0.4),
+    control.buffer,
+    slots.buffer,
+    new ArrayBuffer(pick([16, 64, 1024])),
+    num(0, 1, 1000),
+    dispatch(() => held),
+  )
+  held = { native, control, slots: new Uint32Array(slots.buffer, 0, slots.buffer.byteLength >> 2), keys: [] }
+  reactors.push(held)
+}
+
+function aReactor(): Held {
+  if (reactors.length === 0 || (reactors.length < MOST && chance(0.05))) make()
+  return pick(reactors)
+}
+
+let target: Held
+
+/** An op on some reactor: its arguments may depend on which. */
+function method(
+  name: 'register' | 'deregister' | 'setInterest' | 'growSlots' | 'growTimers' | 'pauseClock' | 'nextTimer' | 'flush' | 'metrics',
+  args: () => unknown[],
+  after?: Op['after'],
+): Op {
+  return {
+    args: () => {
+      target = aReactor()
+      return args()
+    },
+    call: (...given) => {
+      const receiver = chance(0.02) ? junk() : target.native
+      return Reflect.apply(target.native[name], receiver, given) as unknown
+    },
+    ...(after && { after }),
+  }
+}
+
+const key = () => (target.keys.length > 0 && chance(0.8) ? pick(target.keys) : [num(0, 1, 2), num(0, 1, 2)])
+const interest = () => num(1, 2, 3, 3, 16, 32, 0)
+
+/** A board in which JavaScript has written anything: counts and cursors are checked, or reset before they are used. */
+function scribble(): void {
+  const { native, control, slots } = aReactor()
+  const writes = below(4)
+  for (let i = 0; i < writes; i++) {
+    pick([
+      () => {
+        slots[below(slots.length)] = bits()
+      },
+      () => {
+        control[SUBMIT_COUNT] = num(1, 2, 1024, 1025)
+      },
+      () => {
+        control[REFS] = chance(0.5) ? 1 : 0
+      },
+      () => {
+        control[PARKED] = 1
+      },
+      () => {
+        control[16 + below(control.length - 16)] = bits()
+      },
+      () => {
+        control[layout.at(SUBMIT)!] = bits()
+      },
+      () => {
+        control[CURSOR] = bits()
+      },
+    ])()
+  }
+  native.flush()
+}
+
+export const nativeReactors: Record<string, Op> = {
+  // Junk, and boards of the wrong size: what is right comes from `make`.
+  NativeReactor: {
+    args: () =>
+      [
+        false,
+        chance(0.5),
+        new ArrayBuffer(pick([0, 4, layout.at(CONTROL_WORDS)! * 4 - 4, layout.at(CONTROL_WORDS)! * 4 + 4])),
+        pick([() => new ArrayBuffer(64), junk])(),
+        pick([() => () => {}, junk])(),
+      ].map((argument) => (chance(0.1) ? junk() : argument)),
+    call: (...args) =>
+      chance(0.1)
+        ? Reflect.apply(binding.NativeReactor as never, undefined, args)
+        : Reflect.construct(binding.NativeReactor, args),
+  },
+  'NativeReactor.register': method(
+    'register',
+    () => [fd(), interest(), chance(0.2)],
+    (result) => {
+      const slot = result as number
+      if (slot < 0) return
+      target.slots[slot * layout.at(STRIDE)! + layout.at(WANTED)!] = pick([0, 1, 3, 63])
+      target.keys = [...target.keys.slice(-100), [slot, target.slots[slot * layout.at(STRIDE)! + layout.at(GENERATION)!]!]]
+    },
+  ),
+  'NativeReactor.deregister': method('deregister', key, (result, [slot]) => {
+    if ((result as number) >= 0 && chance(0.9)) target.keys = target.keys.filter(([other]) => other !== slot)
+  }),
+  'NativeReactor.setInterest': method('setInterest', () => [...key(), interest()]),
+  'NativeReactor.growSlots': method(
+    'growSlots',
+    () => {
+      const bytes = pick([0, 4, target.slots.byteLength, target.slots.byteLength * 2])
+      if (chance(0.2) || bytes > 65536) return [junk()]
+      const larger = new Uint32Array(new ArrayBuffer(bytes))
+      larger.set(target.slots.subarray(0, larger.length))
+      return [larger.buffer]
+    },
+    (result, [buffer]) => {
+      if (result === true) target.slots = new Uint32Array(buffer as ArrayBuffer)
+    },
+  ),
+  // The old words are not copied: native code must stand any state of them.
+  'NativeReactor.growTimers': method('growTimers', () => [chance(0.2) ? junk() : new ArrayBuffer(pick([0, 4, 1024, 65536]))]),
+  'NativeReactor.pauseClock': method('pauseClock', () => [
+    pick([null, null, 0, 1.5, 1e9, -1, Number.NaN, Number.POSITIVE_INFINITY]),
+  ]),
+  'NativeReactor.nextTimer': method('nextTimer', () => []),
+  'NativeReactor.flush': method('flush', () => []),
+  'NativeReactor.metrics': method('metrics', () => []),
+  // Inside a turn or outside of one, and the function that it gives, again and again.
+  'NativeReactor.collectAgain': {
+    args: () => [],
+    call: () => {
+      const collect = aReactor().native.collectAgain()
+      for (let times = below(3); times > 0; times--) collect()
+    },
+  },
+  'NativeReactor.isEdge': { weight: 0.3, args: () => [], call: () => aReactor().native.isEdge },
+  'NativeReactor (words of the board)': { args: () => [], call: scribble },
+}
+
+/** Lets go of the event loop, so that the process can end. */
+export function releaseAll(): void {
+  for (const { native, control } of reactors) {
+    control[REFS] = 0
+    control[PARKED] = 0
+    control[COUNT] = 0
+    control[CURSOR] = 0
+    native.flush()
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * One listener per AbortSignal, however many waits it is to end: a signal for the shutdown of a program is given to
+ * thousands, and Node warns of a leak at eleven.
+ *
+ * @module
+ */
+
+const waiting = new WeakMap<AbortSignal, Set<() => void>>()
+
+/** Calls `call` when `signal`, which is not aborted yet, is. Returns what takes that back. `call` must not throw. */
+export function onAbort(signal: AbortSignal, call: () => void): () => void {
+  const calls = waiting.get(signal) ?? listen(signal)
+  calls.add(call)
+  return () => {
+    calls.delete(call)
+    if (calls.size > 0 || waiting.get(signal) !== calls) return
+    waiting.delete(signal)
+    signal.removeEventListener('abort', run)
+  }
+}
+
+function listen(signal: AbortSignal): Set<() => void> {
+  const calls = new Set<() => void>()
+  waiting.set(signal, calls)
+  signal.addEventListener('abort', run, { once: true })
+  return calls
+}
+
+function run(this: AbortSignal): void {
+  const calls = waiting.get(this)
+  waiting.delete(this)
+  // One that is taken back by another before its turn is not called.
+  for (const call of calls ?? []) call()
+}

@@ -1,0 +1,525 @@
+/**
+ * `AsyncFd`: readiness of any pollable descriptor, as tokio's. You do the I/O; it says when.
+ *
+ * @module
+ */
+import { AsyncFdError, ErrorCode, invalidArgType, invalidArgValue, outOfRange, stateError, TimeoutError } from './errors.js'
+import { Interest, Ready, readyToString } from './interest.js'
+import { theReactor } from './reactor.js'
+import { AsyncFdReadyGuard, attempt, type NotPromise } from './ready-guard.js'
+import { CLOSED, READ_SIDE, type Registration, readyMask, WRITE_SIDE } from './registration.js'
+import { Subscription, Waker } from './subscription.js'
+import { close, isNonblocking, setNonblocking } from './sys/descriptor.js'
+import { type FdSource, fdOf } from './sys/fd-source.js'
+import { checkWaitOptions, expired, Wait, type WaitOptions } from './wait.js'
+import { WouldBlock } from './would-block.js'
+
+const ALL_INTERESTS = Interest.READABLE | Interest.WRITABLE | Interest.PRIORITY | Interest.ERROR
+
+export interface AsyncFdOptions {
+  /** The descriptor of an object that has none in an `fd` property, such as libpq's: `{ fd: pq.socket() }`. */
+  fd?: number | undefined
+  /** What will be waited for; the default is `READABLE | WRITABLE`. */
+  interest?: number | undefined
+  /**
+   * `'edge'` (default), as in tokio: after a wait, do I/O until it would block, then wait again. `'level'`: the kernel is
+   * asked at each wait, for readers that never see EAGAIN, as C libraries with a buffer of their own.
+   */
+  trigger?: 'edge' | 'level' | undefined
+  /** What becomes of O_NONBLOCK: `'leave'` (default) as it is, `'set'` it, `'require'` that it is set. */
+  nonblocking?: 'leave' | 'set' | 'require' | undefined
+  /** Whether `close()` also ends `inner`: a number by `close(2)`, an object by its own dispose or close. Default false. */
+  owned?: boolean | undefined
+}
+
+/** Checks an interest given by a user. */
+function checkInterest(interest: unknown, name = 'interest'): number {
+  if (typeof interest !== 'number') throw invalidArgType(name, 'a combination of Interest bits', interest)
+  // What has more than 32 bits is not equal to its own low ones.
+  if (interest === 0 || (interest & ALL_INTERESTS) !== interest) {
+    throw outOfRange(name, 'a combination of Interest.READABLE, WRITABLE, PRIORITY and ERROR, and not empty', interest)
+  }
+  return interest
+}
+
+function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidArgType(name, 'of type function', value)
+}
+
+function checkChoice<C extends string>(name: string, value: C | undefined, choices: readonly C[]): C {
+  if (value === undefined) return choices[0]!
+  if (!choices.includes(value))
+    throw invalidArgValue(name, `must be one of: ${choices.map((choice) => `'${choice}'`).join(', ')}`, value)
+  return value
+}
+
+/** What a leaked `AsyncFd` leaves behind for its end. */
+interface Leak {
+  registration: Registration
+  ownedNumber: boolean
+}
+
+let warned = false
+
+const leaks = new FinalizationRegistry<Leak>(({ registration, ownedNumber }) => {
+  const { fd, reactor } = registration
+  if (registration.isEnded) return
+  const own = reactor.deregister(registration, () => stateError(ErrorCode.CLOSED, `the AsyncFd of fd ${fd} was collected`, fd))
+  if (own && ownedNumber) close(fd)
+  if (warned) return
+  warned = true
+  process.emitWarning(
+    `An AsyncFd (fd ${fd}) was garbage collected without close(). It was deregistered; further ones will not be reported`,
+    { type: 'AsyncFdLeakWarning', code: 'ASYNCFD_LEAK' },
+  )
+})
+
+/** Also for one that lost its number: V8 takes long over registrations whose object is gone. */
+function watchNoMore(registration: Registration): void {
+  leaks.unregister(registration)
+}
+
+/**
+ * Associates a descriptor with the reactor, so that it can be awaited. Its flags are left alone: on a descriptor without
+ * O_NONBLOCK a `read` may block even when it is ready (say `nonblocking: 'set'`).
+ *
+ * What `tryIo` sees just after construction is "not ready": the first event has not been told yet.
+ *
+ * Close it before the descriptor. Closing the descriptor is its owner's business, unless `owned`.
+ *
+ * @example
+ * using fd = new AsyncFd(sys.open('/tmp/fifo', sys.constants.O_RDONLY), { owned: true })
+ * const n = await fd.asyncIo(Interest.READABLE, (inner) => sys.read(inner, buffer))
+ */
+export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
+  readonly #inner: T
+  readonly #fd: number
+  readonly #owned: boolean
+  /** Whether `inner.fd` is where the number came from, and so where a change of it would show. */
+  readonly #watched: boolean
+  readonly #registration: Registration
+  #ending: PromiseLike<unknown> | undefined
+
+  /**
+   * Registers the descriptor.
+   *
+   * @throws TypeError, RangeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`: before anything
+   *   happened
+   * @throws AsyncFdError `EPERM` (regular files), `EBADF`, `EEXIST` (registered already; that one survives), or
+   *   `ERR_ASYNCFD_BLOCKING`; with `inner`, the object given here. Nothing stays registered.
+   */
+  constructor(inner: T & FdSource, options?: AsyncFdOptions)
+  constructor(inner: T, options: AsyncFdOptions & { fd: number })
+  constructor(inner: T, options: AsyncFdOptions = {}) {
+    if (options === null || typeof options !== 'object') throw invalidArgType('options', 'an object', options)
+    const fd = fdOf(options.fd === undefined ? (inner as FdSource) : options.fd)
+    const interest =
+      options.interest === undefined ? Interest.READABLE | Interest.WRITABLE : checkInterest(options.interest, 'options.interest')
+    const level = checkChoice('options.trigger', options.trigger, ['edge', 'level'] as const) === 'level'
+    const nonblocking = checkChoice('options.nonblocking', options.nonblocking, ['leave', 'set', 'require'] as const)
+    const { owned = false } = options
+    if (typeof owned !== 'boolean') throw invalidArgType('options.owned', 'of type boolean', owned)
+    if (owned && (inner === null || !/^(number|object|function)$/.test(typeof inner))) {
+      throw invalidArgType('inner', 'a descriptor or an object that can be closed, to be owned', inner)
+    }
+    const ownedNumber = owned && typeof inner === 'number'
+    this.#inner = inner
+    this.#fd = fd
+    this.#owned = owned
+    this.#watched = options.fd === undefined && typeof inner === 'object'
+    try {
+      const blocking = nonblocking !== 'leave' && !isNonblocking(fd)
+      if (blocking && nonblocking === 'require') {
+        const message = `fd ${fd} is blocking, so a read of it could stop this thread; set O_NONBLOCK or pass nonblocking: 'set'`
+        throw stateError(ErrorCode.BLOCKING, message, fd)
+      }
+      this.#registration = theReactor().register(fd, interest, level, ownedNumber)
+      if (blocking) this.#orDeregister(() => setNonblocking(fd, true))
+    } catch (error) {
+      if (error instanceof AsyncFdError) error.inner = inner
+      throw error
+    }
+    leaks.register(this, { registration: this.#registration, ownedNumber }, this.#registration)
+    this.#registration.whenEnded = watchNoMore
+  }
+
+  #orDeregister(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.#registration.reactor.deregister(this.#registration, error as Error)
+      throw error
+    }
+  }
+
+  /** The number that was registered. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  /** The object given to the constructor. */
+  get inner(): T {
+    return this.#inner
+  }
+
+  /** What may be waited for: `Interest` bits. */
+  get interest(): number {
+    return this.#registration.interest
+  }
+
+  /** Whether it ended: by `close()`, by `intoInner()`, or since its descriptor was lost. */
+  get closed(): boolean {
+    return this.#registration.isEnded
+  }
+
+  /** Why it cannot be used, or null. A mistake in how it is used is thrown by the caller, a state is reported as a call's result. */
+  #unusable(): Error | null {
+    const { ended } = this.#registration
+    if (ended !== null) return ended
+    if (this.#watched) {
+      const { fd } = this.#inner as { fd: number }
+      // A getter may have done anything, closing this included.
+      if (this.#registration.ended !== null) return this.#registration.ended
+      if (fd !== this.#fd) {
+        const message = `the descriptor of the object given to this AsyncFd changed from ${this.#fd} to ${fd}; close() this AsyncFd and make a new one`
+        return stateError(ErrorCode.FD_CHANGED, message, this.#fd)
+      }
+    }
+    return null
+  }
+
+  /** Whether it was ended by its user, and not lost. */
+  #wasClosed(): boolean {
+    return (this.#registration.ended as AsyncFdError | null)?.code === ErrorCode.CLOSED
+  }
+
+  #check(): void {
+    const error = this.#unusable()
+    if (error !== null) throw error
+  }
+
+  /** Throws unless `interest` is a valid part of the registered one: waiting for anything else would never end. */
+  #checkAsked(interest: number): void {
+    const missing = interest & ~this.#registration.interest
+    if (missing !== 0) {
+      const message = `fd ${this.#fd} is registered for ${readyToString(this.interest)}, so a wait for ${readyToString(missing)} would never end; add it to the interest`
+      throw stateError(ErrorCode.INTEREST, message, this.#fd)
+    }
+    if (this.#registration.closures > 0) {
+      throw stateError(
+        ErrorCode.REENTRANT,
+        'a closure given to tryIo or asyncIo must not call waits of the same AsyncFd',
+        this.#fd,
+      )
+    }
+  }
+
+  static #guard<T>(owner: AsyncFd<T>, ready: number): AsyncFdReadyGuard<T> {
+    return new AsyncFdReadyGuard(owner, owner.#registration, ready)
+  }
+
+  #wait(interest: number, options: WaitOptions | undefined): Promise<AsyncFdReadyGuard<T>> {
+    this.#checkAsked(interest)
+    if (options !== undefined) checkWaitOptions(options)
+    const error = this.#unusable()
+    if (error !== null) return Promise.reject(error)
+    return Wait.start(this.#registration, readyMask(interest), options, this, AsyncFd.#guard<T>)
+  }
+
+  /**
+   * Waits for any of `interest`. Closed states and errors of a direction count as its readiness. Never resolves with an
+   * empty set, but may be spurious: attempt the I/O, and clear what would have blocked.
+   *
+   * @throws AsyncFdError `ERR_ASYNCFD_INTEREST` outside the registered interest, `ERR_ASYNCFD_REENTRANT` from a closure
+   * @returns rejects with `TimeoutError`, `signal.reason`, or AsyncFdError `ERR_ASYNCFD_CLOSED`, `ERR_ASYNCFD_FD_CHANGED`
+   */
+  ready(interest: number, options?: WaitOptions): Promise<AsyncFdReadyGuard<T>> {
+    return this.#wait(checkInterest(interest), options)
+  }
+
+  /** Waits until a read would not block: data, end of file, a connection to accept, or an error. See {@link ready}. */
+  readable(options?: WaitOptions): Promise<AsyncFdReadyGuard<T>> {
+    return this.#wait(Interest.READABLE, options)
+  }
+
+  /** Waits until a write would not block. See {@link ready}. */
+  writable(options?: WaitOptions): Promise<AsyncFdReadyGuard<T>> {
+    return this.#wait(Interest.WRITABLE, options)
+  }
+
+  /** Waits until the peer closed its side, or both: nothing is read. Data sent before may still wait to be read. */
+  hangup(options?: WaitOptions): Promise<void> {
+    this.#checkAsked(0)
+    if (options !== undefined) checkWaitOptions(options)
+    const error = this.#unusable()
+    if (error !== null) return Promise.reject(error)
+    try {
+      // A hang-up can end without an event (a FIFO's new writer), so one seen earlier is not believed.
+      if (this.#registration.ready(CLOSED) !== 0) this.#registration.recheck(CLOSED)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return Wait.start(this.#registration, CLOSED, options, this, () => {})
+  }
+
+  /**
+   * Waits again and again: `for await (const guard of fd.readiness(Interest.READABLE))`. What the loop's body leaves
+   * ready comes again at once. `close()` ends it; an abort or expiry (of each wait) throws.
+   */
+  readiness(interest: number, options?: WaitOptions): AsyncIterableIterator<AsyncFdReadyGuard<T>> {
+    this.#checkAsked(checkInterest(interest))
+    if (options !== undefined) checkWaitOptions(options)
+    let done = false
+    const end = (): IteratorResult<AsyncFdReadyGuard<T>> => {
+      done = true
+      return { done: true, value: undefined }
+    }
+    return {
+      next: async () => {
+        if (done || this.#wasClosed()) return end()
+        try {
+          return { done: false, value: await this.#wait(interest, options) }
+        } catch (error) {
+          done = true
+          if (error === this.#registration.ended && this.#wasClosed()) return end()
+          throw error
+        }
+      },
+      return: async () => end(),
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  /**
+   * Calls `fn` if something of `interest` is known ready, else returns `WouldBlock` without calling it. When `fn` says
+   * `WouldBlock` (or throws EAGAIN) that readiness is cleared.
+   *
+   * @throws AsyncFdError `ERR_ASYNCFD_INTEREST`, `ERR_ASYNCFD_PROMISE`, `ERR_ASYNCFD_CLOSED`; and what `fn` throws
+   */
+  tryIo<R>(interest: number, fn: (inner: T) => NotPromise<R> | WouldBlock): R | WouldBlock {
+    this.#checkAsked(checkInterest(interest))
+    checkFunction('fn', fn)
+    this.#check()
+    const registration = this.#registration
+    if (registration.level) registration.refresh()
+    const ready = registration.ready(readyMask(interest))
+    if (ready === 0) return WouldBlock
+    const { readTick, writeTick } = registration
+    const result = attempt(registration, this.#inner, fn as (inner: T) => R | WouldBlock)
+    if (result === WouldBlock) registration.wouldBlock(ready, readTick, writeTick)
+    return result
+  }
+
+  /**
+   * Waits, calls `fn`, and waits again for as long as it says `WouldBlock` (or throws EAGAIN). Any other result or error
+   * ends it. The timeout is for the whole.
+   *
+   * @example
+   * const n = await fd.asyncIo(Interest.WRITABLE, (inner) => sys.send(inner, message))
+   */
+  asyncIo<R>(interest: number, fn: (inner: T) => NotPromise<R> | WouldBlock, options?: WaitOptions): Promise<R> {
+    this.#checkAsked(checkInterest(interest))
+    checkFunction('fn', fn)
+    if (options !== undefined) checkWaitOptions(options)
+    return this.#asyncIo(interest, fn, options)
+  }
+
+  async #asyncIo<R>(
+    interest: number,
+    fn: (inner: T) => NotPromise<R> | WouldBlock,
+    options: WaitOptions | undefined,
+  ): Promise<R> {
+    const timeout = options?.timeout ?? Infinity
+    const start = timeout === Infinity ? 0 : performance.now()
+    const overdue = () => expired(timeout, Math.max(timeout, performance.now() - start))
+    let left = options
+    for (;;) {
+      let guard: AsyncFdReadyGuard<T>
+      try {
+        guard = await this.#wait(interest, left)
+      } catch (error) {
+        // The last of several waits knows only its own part of the time.
+        throw left !== options && error instanceof TimeoutError ? overdue() : error
+      }
+      const result = guard.tryIo(fn)
+      if (result !== WouldBlock) return result
+      if (timeout === Infinity) continue
+      // The attempt just made was a look at the descriptor: no other is needed.
+      const remaining = timeout - (performance.now() - start)
+      if (remaining <= 0) throw overdue()
+      left = { ...options, timeout: remaining }
+    }
+  }
+
+  /**
+   * For poll-based code: a guard if readable, else null, and `waker` is called once when that changes or the AsyncFd is
+   * closed. Only the latest waker is kept; the one for writing is another.
+   *
+   * @throws AsyncFdError `ERR_ASYNCFD_CLOSED`, `ERR_ASYNCFD_FD_CHANGED`, `ERR_ASYNCFD_INTEREST`
+   */
+  pollReadReady(waker: () => void): AsyncFdReadyGuard<T> | null {
+    return this.#poll(Interest.READABLE, waker)
+  }
+
+  /** As {@link pollReadReady}, for writing. */
+  pollWriteReady(waker: () => void): AsyncFdReadyGuard<T> | null {
+    return this.#poll(Interest.WRITABLE, waker)
+  }
+
+  /** The latest waker of each direction. */
+  #readWaker: Waker | undefined
+  #writeWaker: Waker | undefined
+
+  #poll(interest: number, waker: () => void): AsyncFdReadyGuard<T> | null {
+    checkFunction('waker', waker)
+    this.#checkAsked(interest)
+    this.#check()
+    const registration = this.#registration
+    if (registration.level) registration.refresh()
+    const mask = readyMask(interest)
+    const ready = registration.ready(mask)
+    const reading = interest === Interest.READABLE
+    const replaced = reading ? this.#readWaker : this.#writeWaker
+    if (replaced !== undefined) registration.unlink(replaced)
+    const latest = ready === 0 ? new Waker(registration, mask, this, waker) : undefined
+    if (reading) this.#readWaker = latest
+    else this.#writeWaker = latest
+    return ready === 0 ? null : AsyncFd.#guard<T>(this, ready)
+  }
+
+  /**
+   * The callback tier, for hot paths: calls `listener` with a guard when ready, then once per event, and once with null
+   * when the AsyncFd is closed. Read or write until it would block; what is left brings no event. The listener may be
+   * called more often than the kernel had news. Ends when the result is disposed of, or `signal` is aborted.
+   *
+   * @example
+   * using reading = fd.subscribe(Interest.READABLE, (guard) => {
+   *   if (guard !== null) drain(guard.inner)
+   * })
+   */
+  subscribe(
+    interest: number,
+    listener: (guard: AsyncFdReadyGuard<T> | null) => void,
+    options?: Pick<WaitOptions, 'signal'>,
+  ): Disposable {
+    this.#checkAsked(checkInterest(interest))
+    checkFunction('listener', listener)
+    if (options !== undefined) checkWaitOptions(options)
+    this.#check()
+    return new Subscription(this.#registration, readyMask(interest), listener, this, AsyncFd.#guard<T>, options?.signal)
+  }
+
+  /**
+   * Changes what may be waited for. Pending waits for what is no longer included reject with `ERR_ASYNCFD_INTEREST`;
+   * subscriptions to it end.
+   */
+  setInterest(interest: number): void {
+    checkInterest(interest)
+    this.#check()
+    const registration = this.#registration
+    registration.reactor.setInterest(registration, interest)
+    const asked = readyMask(interest)
+    for (const entry of registration.matching(Ready.ALL)) {
+      if (
+        entry.mask === CLOSED ||
+        (entry.mask & asked & ~(CLOSED | Ready.ERROR)) !== 0 ||
+        (entry.mask === Ready.ERROR && (asked & Ready.ERROR) !== 0)
+      )
+        continue
+      registration.unlink(entry)
+      entry.end(stateError(ErrorCode.INTEREST, `the interest of fd ${this.#fd} no longer includes what was waited for`, this.#fd))
+    }
+    // What is not asked for any more is not kept up to date.
+    const dropped = (READ_SIDE | WRITE_SIDE) & ~asked
+    registration.clear(dropped, registration.readTick, registration.writeTick)
+  }
+
+  /**
+   * Blocks this thread until readable. For scripts: nothing else of the process runs meanwhile.
+   *
+   * @returns whether it became readable within `timeout` milliseconds (default: for ever)
+   */
+  readableSync(options?: Pick<WaitOptions, 'timeout'>): boolean {
+    return this.#sync(Interest.READABLE, options)
+  }
+
+  /** As {@link readableSync}, for writing. */
+  writableSync(options?: Pick<WaitOptions, 'timeout'>): boolean {
+    return this.#sync(Interest.WRITABLE, options)
+  }
+
+  #sync(interest: number, options: Pick<WaitOptions, 'timeout'> | undefined): boolean {
+    if (options !== undefined) checkWaitOptions(options)
+    this.#checkAsked(interest)
+    this.#check()
+    const timeout = options?.timeout ?? Infinity
+    const bits = this.#registration.reactor.probe(this.#fd, interest, timeout === Infinity ? -1 : timeout)
+    return (bits & readyMask(interest)) !== 0
+  }
+
+  /** Deregisters and gives `inner` back, open and free to be registered again. Pending waits reject. */
+  intoInner(): T {
+    this.#check()
+    this.#deregister('taken apart by intoInner()')
+    return this.#inner
+  }
+
+  /** Deregisters; `inner` is ended too if it is owned. Pending and later waits reject with `ERR_ASYNCFD_CLOSED`. Idempotent. */
+  close(): void {
+    if (this.closed) return
+    const own = this.#deregister('closed')
+    if (!this.#owned) return
+    const inner = this.#inner as unknown
+    if (typeof inner === 'number') {
+      // A number that was closed elsewhere may be another's by now.
+      if (own) close(inner)
+      return
+    }
+    const object = inner as Partial<Disposable & AsyncDisposable & { close(): unknown }>
+    const end = object[Symbol.dispose] ?? object.close ?? object[Symbol.asyncDispose]
+    const ending = typeof end === 'function' ? end.call(object) : undefined
+    if (ending !== null && typeof ending === 'object' && 'then' in ending) this.#ending = ending as PromiseLike<unknown>
+  }
+
+  #deregister(how: string): boolean {
+    const { fd, reactor } = this.#registration
+    return reactor.deregister(this.#registration, () =>
+      stateError(ErrorCode.CLOSED, `the AsyncFd of fd ${fd} was ${how}; make a new one to wait again`, fd),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+    await this.#ending
+  }
+
+  /** Pending waits and subscriptions keep the process alive. The default. */
+  ref(): this {
+    this.#registration.setRef(true)
+    return this
+  }
+
+  /** Pending waits and subscriptions do not keep the process alive. */
+  unref(): this {
+    this.#registration.setRef(false)
+    return this
+  }
+
+  /** Whether something pending keeps the process alive now. */
+  hasRef(): boolean {
+    return this.#registration.refd && this.#registration.pending > 0
+  }
+
+  /** @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const { pending, isEnded, level } = this.#registration
+    const state = isEnded ? 'closed' : `ready: ${readyToString(this.#registration.ready(Ready.ALL))}, pending: ${pending}`
+    return `AsyncFd { fd: ${this.#fd}, interest: ${readyToString(this.interest)}, trigger: ${level ? 'level' : 'edge'}, ${state} }`
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * The board: the memory shared with the native side. The layout is declared natively in `crates/node/src/board.rs` and
+ * `crates/core/src/readiness.rs`, which say who writes what; the numbers here are checked against those at start-up.
+ * Nothing of it is ever handed to a user, so nobody can detach it.
+ *
+ * @module
+ */
+
+// Words of `control`.
+export const WOKEN_COUNT = 0
+export const WOKEN_CURSOR = 1
+export const SUBMIT_COUNT = 2
+export const REFS = 3
+export const REFD = 4
+export const ITERATION = 5
+export const PARKED = 6
+export const SUPERSEDED = 7
+export const TIMER_COUNT = 8
+export const EXPIRED_COUNT = 9
+export const EXPIRED_CURSOR = 10
+export const EAGER = 11
+export const THREW = 12
+export const WOKEN = 16
+export const WOKEN_STRIDE = 3
+export const SUBMIT = 3088
+export const SUBMIT_STRIDE = 2
+export const SUBMIT_CAPACITY = 1024
+export const TIMER = 5136
+export const TIMER_CAPACITY = 4096
+export const EXPIRED = 9232
+const CONTROL_WORDS = 13328
+
+// Words of a slot.
+export const STRIDE = 8
+export const READ_BITS = 0
+export const READ_TICK = 1
+export const WRITE_BITS = 2
+export const WRITE_TICK = 3
+export const WANTED = 4
+export const GENERATION = 5
+
+// Words of a timer, and what its state can be.
+export const TIMER_STRIDE = 4
+export const TIMER_TIME = 0
+export const TIMER_STATE = 2
+export const TIMER_QUEUED = 3
+export const IDLE = 0
+export const AFTER = 1
+export const AT = 2
+export const HAS_EXPIRED = 3
+
+/** The numbers above in the order in which the native side lists its own. */
+export const LAYOUT: readonly number[] = [
+  WOKEN_COUNT,
+  WOKEN_CURSOR,
+  SUBMIT_COUNT,
+  REFS,
+  REFD,
+  ITERATION,
+  PARKED,
+  SUPERSEDED,
+  TIMER_COUNT,
+  EXPIRED_COUNT,
+  EXPIRED_CURSOR,
+  THREW,
+  EAGER,
+  WOKEN,
+  WOKEN_STRIDE,
+  SUBMIT,
+  SUBMIT_STRIDE,
+  SUBMIT_CAPACITY,
+  TIMER,
+  TIMER_CAPACITY,
+  EXPIRED,
+  CONTROL_WORDS,
+  STRIDE,
+  READ_BITS,
+  READ_TICK,
+  WRITE_BITS,
+  WRITE_TICK,
+  WANTED,
+  GENERATION,
+  TIMER_STRIDE,
+  TIMER_TIME,
+  TIMER_STATE,
+  TIMER_QUEUED,
+  IDLE,
+  AFTER,
+  AT,
+  HAS_EXPIRED,
+]
+
+const FIRST_CAPACITY = 64
+
+export class Board {
+  readonly control = new Uint32Array(new ArrayBuffer(CONTROL_WORDS * 4))
+  /** The readiness words of all slots; replaced by {@link grow}, so never kept across a call. */
+  slots = new Uint32Array(new ArrayBuffer(FIRST_CAPACITY * STRIDE * 4))
+
+  /** The words of all timers, and the same memory as doubles; replaced likewise. */
+  timers = new Int32Array(new ArrayBuffer(FIRST_CAPACITY * TIMER_STRIDE * 4))
+  times = new Float64Array(this.timers.buffer)
+
+  /** How many slots there is room for. */
+  get capacity(): number {
+    return this.slots.length / STRIDE
+  }
+
+  /** Doubles the room for slots. */
+  growSlots(): ArrayBuffer {
+    this.slots = doubled(this.slots)
+    return this.slots.buffer
+  }
+
+  /** How many timers there is room for. */
+  get timerCapacity(): number {
+    return this.timers.length / TIMER_STRIDE
+  }
+
+  /** Doubles the room for timers. */
+  growTimers(): ArrayBuffer {
+    const larger = new Int32Array(new ArrayBuffer(this.timers.byteLength * 2))
+    larger.set(this.timers)
+    this.timers = larger
+    this.times = new Float64Array(this.timers.buffer)
+    return this.timers.buffer
+  }
+}
+
+function doubled(words: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(new ArrayBuffer(words.byteLength * 2))
+  larger.set(words)
+  return larger
+}

@@ -1,0 +1,33 @@
+/**
+ * One deadline of a wait, on the wheel: never early. It does not keep the process alive: the wait does.
+ *
+ * @module
+ */
+import { theReactor } from './reactor.js'
+import type { WheelTimer } from './timer-queue.js'
+
+/** Disarms the deadline; no effect once it has passed. */
+export type StopDeadline = () => void
+
+class WaitDeadline implements WheelTimer {
+  id = -1
+  refd = false
+  readonly #start = theReactor().now()
+
+  constructor(
+    readonly ms: number,
+    readonly expired: (elapsed: number) => void,
+  ) {}
+
+  fire(): void {
+    this.expired(Math.max(this.ms, theReactor().now() - this.#start))
+  }
+}
+
+/** Calls `expired` with the elapsed milliseconds once `ms` have passed. */
+export function startDeadline(ms: number, expired: (elapsed: number) => void): StopDeadline {
+  const { timers } = theReactor()
+  const deadline = new WaitDeadline(ms, expired)
+  timers.after(deadline, ms)
+  return () => timers.cancel(deadline)
+}

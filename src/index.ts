@@ -1,0 +1,14 @@
+/**
+ * Wait until any file descriptor is ready, do the I/O yourself without blocking, and put a deadline on everything.
+ *
+ * @module
+ */
+export { AsyncFd, type AsyncFdOptions } from './async-fd.js'
+export { AsyncFdError, ErrorCode, TimeoutError } from './errors.js'
+export { Interest, Ready, readyToString } from './interest.js'
+export { poll } from './poll.js'
+export { type ReactorMetrics, reactor } from './reactor.js'
+export { AsyncFdReadyGuard, type NotPromise } from './ready-guard.js'
+export type { FdSource } from './sys/fd-source.js'
+export type { WaitOptions } from './wait.js'
+export { WouldBlock } from './would-block.js'

@@ -1,0 +1,42 @@
+/**
+ * Interest and readiness: small sets of bits that share their values, so that an interest can be held against what
+ * is ready with one `&`.
+ *
+ * @module
+ */
+
+/** What to wait for. Combine with `|`. */
+export const Interest = {
+  /** Data to read, end of file, or an incoming connection. */
+  READABLE: 1,
+  /** Room to write, or a finished connect. */
+  WRITABLE: 2,
+  /** Out-of-band data: TCP `MSG_OOB`, sysfs GPIO, packet mode of a PTY. */
+  PRIORITY: 16,
+  /** An error condition, such as an entry in a socket's error queue. */
+  ERROR: 32,
+} as const
+
+/** What was seen. */
+export const Ready = {
+  EMPTY: 0,
+  READABLE: 1,
+  WRITABLE: 2,
+  /** The peer will send no more. Implies readable. */
+  READ_CLOSED: 4,
+  /** Nothing can be written any more. Implies writable. */
+  WRITE_CLOSED: 8,
+  PRIORITY: 16,
+  ERROR: 32,
+  ALL: 63,
+} as const
+
+const NAMES = ['READABLE', 'WRITABLE', 'READ_CLOSED', 'WRITE_CLOSED', 'PRIORITY', 'ERROR'] as const
+
+/** Shows a set of ready bits or an interest: `'READABLE | READ_CLOSED'`, `'EMPTY'`. */
+export function readyToString(bits: number): string {
+  const names = NAMES.filter((name) => (bits & Ready[name]) !== 0)
+  const unknown = bits & ~Ready.ALL
+  if (unknown !== 0) names.push(`0x${(unknown >>> 0).toString(16)}` as never)
+  return names.length === 0 ? 'EMPTY' : names.join(' | ')
+}

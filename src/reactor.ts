@@ -1,0 +1,455 @@
+/**
+ * The reactor of this JavaScript environment: it owns the board, starts the driver at the first registration, and
+ * dispatches what a turn woke. Every wait goes through here.
+ *
+ * @module
+ */
+// Imported, as the globals of these names are getters and cost more than what they get.
+import { performance } from 'node:perf_hooks'
+import process from 'node:process'
+import * as board from './board.js'
+import { Board } from './board.js'
+import { ErrorCode, invalidArgValue, stateError, systemError } from './errors.js'
+import { type NativeReactor, native } from './native.js'
+import { type Entry, Registration } from './registration.js'
+import { TimerQueue } from './timer-queue.js'
+
+/** Waits that may resolve at once in one iteration of the event loop; further ones wait for the next turn. */
+const IMMEDIATE_PER_ITERATION = 128
+/** Milliseconds of listeners' time after which dispatch gives the event loop its turn. */
+const DISPATCH_BUDGET_MS = 5
+/** Entries dispatched between two looks at the clock. */
+const ENTRIES_PER_LOOK = 32
+
+/** What the reactor did since it started, and what it holds. All are plain counts. */
+export interface ReactorMetrics {
+  /** Turns run: times the driver looked for events. */
+  turns: number
+  /** Calls from native code into JavaScript. */
+  dispatches: number
+  /** Events the kernel handed over. */
+  events: number
+  /** Events somebody waited for. */
+  wakeups: number
+  /** Events nobody waited for; their readiness was noted. */
+  unwanted: number
+  /** Events of registrations that had ended already; they woke nobody. */
+  stale: number
+  /** Registrations found to have lost their descriptor to a `close` elsewhere. */
+  lost: number
+  /** Waits on what was ready that were put off to the next turn so that the event loop could breathe: a spin. */
+  parked: number
+  /** Registrations open now. */
+  registered: number
+  /** Timers pending now. */
+  timers: number
+  /** Waits, subscriptions, wakers and timers that keep the process alive now. */
+  refs: number
+}
+
+const ON_DENO = 'Deno' in globalThis
+const ON_NODE = process.versions.bun === undefined && !('Deno' in globalThis)
+
+/** Where the kernel is waited for: inside libuv's loop, or on a thread. Decided by the runtime, never by what it exports. */
+function chooseDriver(): 'embedded' | 'threaded' {
+  const forced = process.env.ASYNCFD_DRIVER
+  if (forced === undefined || forced === '') return ON_NODE ? 'embedded' : 'threaded'
+  if (forced === 'threaded' || (forced === 'embedded' && ON_NODE)) return forced
+  throw invalidArgValue(
+    'ASYNCFD_DRIVER',
+    ON_NODE ? "must be 'embedded' or 'threaded'" : "must be 'threaded' on this runtime",
+    forced,
+  )
+}
+
+function chooseOneshot(): boolean {
+  const forced = process.env.ASYNCFD_POLLING
+  if (forced === undefined || forced === '' || forced === 'edge') return false
+  if (forced === 'oneshot') return true
+  throw invalidArgValue('ASYNCFD_POLLING', "must be 'edge' or 'oneshot'", forced)
+}
+
+/** The system call that registers. */
+const CONTROL_CALL = process.platform === 'linux' ? 'epoll_ctl' : 'kevent'
+
+const ADVICE: Record<string, string> = {
+  EPERM: 'regular files, directories and devices like /dev/null are always ready and cannot be waited for; use node:fs for them',
+  EBADF: 'this is not an open descriptor of this process',
+  EEXIST: 'this descriptor is registered already; share its AsyncFd, or wait on a dup() of it',
+  EINVAL: 'this open file is watched through too many duplicates already; share one AsyncFd of it',
+  ENOSPC: 'the limit of watches is reached; raise fs.epoll.max_user_watches',
+  ENOMEM: 'the kernel has no memory for another registration',
+}
+
+export class Reactor {
+  readonly board = new Board()
+  readonly timers = new TimerQueue(this)
+  /** The instant at which the clock stands still, or null while it runs. */
+  #pausedAt: number | null = null
+  /** Milliseconds that the clock has ahead of `performance.now()`, or less than 0, since it was stopped. */
+  #ahead = 0
+  readonly driver: 'embedded' | 'threaded'
+  /** Events are told once per change; otherwise once, until the readiness is cleared. */
+  readonly edge: boolean
+  readonly #native: NativeReactor
+  readonly #collectAgain: () => void
+  readonly #probe: (fd: number, interest: number, timeoutMs: number) => number
+  readonly #registrations: (Registration | undefined)[] = []
+  /** Entries to fire that a throwing listener kept from their turn, or that were put off to it, and what for. */
+  #queue: Entry[] = []
+  #queueBits: number[] = []
+  #queueAt = 0
+  #asking: Entry[] = []
+  #parked: Entry[] = []
+  #iteration = 0
+  #immediate = 0
+  #parkedCount = 0
+  #flushScheduled = false
+
+  constructor(driver: 'embedded' | 'threaded', oneshot: boolean) {
+    const binding = native()
+    const layout = binding.boardLayout()
+    if (layout.length !== board.LAYOUT.length || layout.some((words, i) => words !== board.LAYOUT[i])) {
+      throw stateError(ErrorCode.BINDING, 'the native binding is of another version of asyncfd; reinstall the package')
+    }
+    this.driver = driver
+    this.#probe = binding.probeFd
+    const { control, slots, timers } = this.board
+    const memory = [control.buffer, slots.buffer, timers.buffer] as const
+    this.#native = new binding.NativeReactor(driver === 'threaded', oneshot, ...memory, performance.now(), () => this.#call())
+    this.#collectAgain = this.#native.collectAgain()
+    this.edge = this.#native.isEdge
+  }
+
+  /** Registers `fd`. Nothing is kept when it throws. `owned` numbers are closed when the environment ends. */
+  register(fd: number, interest: number, level: boolean, owned: boolean): Registration {
+    let slot = this.#native.register(fd, interest, owned)
+    if (slot < 0 && this.#live === this.board.capacity) {
+      this.#native.growSlots(this.board.growSlots())
+      slot = this.#native.register(fd, interest, owned)
+    }
+    if (slot < 0) {
+      const error = systemError(-slot, CONTROL_CALL, fd)
+      if (ADVICE[error.code] !== undefined) error.message += `: ${ADVICE[error.code]}`
+      throw error
+    }
+    this.#live++
+    const lost = this.board.control[board.SUPERSEDED]!
+    const generation = this.board.slots[slot * board.STRIDE + board.GENERATION]!
+    const registration = new Registration(this, fd, slot, generation, interest, level)
+    this.#registrations[slot] = registration
+    if (lost !== 0) this.#lose(lost - 1)
+    return registration
+  }
+
+  #live = 0
+
+  /** A descriptor was closed elsewhere and its number registered anew: whoever waits on the old one is told. */
+  #lose(slot: number): void {
+    const registration = this.#registrations[slot]
+    if (registration === undefined) return
+    const { fd } = registration
+    const message = `fd ${fd} was closed while registered, and its number belongs to another file now; close the AsyncFd before its descriptor`
+    this.deregister(registration, stateError(ErrorCode.FD_REUSED, message, fd))
+  }
+
+  /**
+   * Ends a registration and everything that waits on it with `error`. True if the number was still the registration's
+   * own, so that closing it closes nobody else's file.
+   */
+  deregister(registration: Registration, error: Error | (() => Error)): boolean {
+    if (registration.isEnded) return false
+    registration.ended = error
+    const own = this.#native.deregister(registration.slot, registration.generation) === 1
+    this.#registrations[registration.slot] = undefined
+    this.#live--
+    registration.whenEnded?.(registration)
+    for (const entry of registration.matching(-1)) {
+      registration.unlink(entry)
+      entry.end(registration.ended!)
+    }
+    return own
+  }
+
+  setInterest(registration: Registration, interest: number): void {
+    const errno = this.#native.setInterest(registration.slot, registration.generation, interest)
+    if (errno < 0) throw systemError(-errno, CONTROL_CALL, registration.fd)
+    registration.interest = interest
+  }
+
+  /** Asks the kernel, now: the ready bits of `fd`. Closed states and errors are told whatever is asked. */
+  probe(fd: number, interest: number, timeoutMs = 0): number {
+    const bits = this.#probe(fd, interest, timeoutMs)
+    if (bits < 0) throw systemError(-bits, 'poll', fd)
+    return bits
+  }
+
+  /** Has the kernel asked again at the next drain: what is ready then brings a new event. */
+  rearm(registration: Registration): void {
+    const { control } = this.board
+    if (control[board.SUBMIT_COUNT] === board.SUBMIT_CAPACITY) this.#native.flush()
+    const at = board.SUBMIT + control[board.SUBMIT_COUNT]! * board.SUBMIT_STRIDE
+    control[at] = registration.slot
+    control[at + 1] = registration.generation
+    control[board.SUBMIT_COUNT]!++
+    this.submitted()
+  }
+
+  /** Drains now what was submitted. */
+  flush(): void {
+    this.#native.flush()
+  }
+
+  growTimers(): void {
+    this.#native.growTimers(this.board.growTimers())
+  }
+
+  /** Something was submitted. The embedded driver drains before the loop blocks; elsewhere one microtask does. */
+  submitted(): void {
+    if (this.driver === 'embedded' || this.#flushScheduled) return
+    this.#flushScheduled = true
+    queueMicrotask(() => {
+      this.#flushScheduled = false
+      this.#native.flush()
+    })
+  }
+
+  /** Pending things that keep the process alive; the board only says whether there are any. */
+  #refs = 0
+
+  /** `count` more pending things keep the process alive. Crosses over at once if nothing did: libuv asks before a turn. */
+  hold(count: number): void {
+    const before = this.#refs
+    this.#refs = before + count
+    if (before === 0) this.#tellHeld()
+  }
+
+  #tellHeld(): void {
+    const { control } = this.board
+    control[board.REFS] = 1
+    if (control[board.REFD] === 0) this.#native.flush()
+  }
+
+  /** `count` fewer. The native side lets go of the loop when it looks next. */
+  release(count: number): void {
+    this.#refs -= count
+    if (this.#refs !== 0) return
+    this.board.control[board.REFS] = 0
+    this.submitted()
+  }
+
+  /** Whether another wait may resolve without leaving the microtasks. False: {@link park} it. */
+  mayResolveAtOnce(): boolean {
+    const iteration = this.board.control[board.ITERATION]!
+    if (iteration !== this.#iteration) {
+      this.#iteration = iteration
+      this.#immediate = 0
+    }
+    return this.#immediate++ < IMMEDIATE_PER_ITERATION
+  }
+
+  /** Fires a linked entry in the next turn. */
+  park(entry: Entry): void {
+    this.#parked.push(entry)
+    if (this.#parked.length === 1) {
+      this.board.control[board.PARKED] = 1
+      this.#native.flush()
+    }
+  }
+
+  /** Counts a wait that was put off since too many had resolved at once. */
+  countParked(): void {
+    this.#parkedCount++
+  }
+
+  /**
+   * Called by the native side: dispatches the batch on the board. Whatever is begun is marked so before it runs: if it
+   * throws, the native side reports that and calls again, and the rest follows.
+   */
+  #dispatch(): void {
+    const { control } = this.board
+    this.#fireQueue()
+    if (control[board.PARKED] !== 0) {
+      control[board.PARKED] = 0
+      this.#queue = this.#parked
+      this.#queueBits = []
+      this.#parked = []
+      this.#fireQueue()
+    }
+    for (const resolve of this.#turns.splice(0)) {
+      this.release(1)
+      resolve()
+    }
+    for (;;) {
+      this.#until = 0
+      if (!this.#dispatchWoken() || !this.#dispatchExpired() || control[board.EAGER] === 0) return
+      this.#collectAgain()
+      if (control[board.WOKEN_CURSOR] === control[board.WOKEN_COUNT]) return
+    }
+  }
+
+  /** Until when listeners may run in this dispatch; 0 before the first look at the clock. */
+  #until = 0
+
+  /** Looks at the clock now and then: whether the event loop should have its turn. */
+  #isLate(begun: number): boolean {
+    if (begun % ENTRIES_PER_LOOK !== ENTRIES_PER_LOOK - 1) return false
+    const now = performance.now()
+    if (this.#until === 0) this.#until = now + DISPATCH_BUDGET_MS
+    return now > this.#until
+  }
+
+  #dispatchWoken(): boolean {
+    const { control } = this.board
+    const count = control[board.WOKEN_COUNT]!
+    for (let cursor = control[board.WOKEN_CURSOR]!; cursor < count; cursor++) {
+      if (this.#isLate(cursor)) return false
+      control[board.WOKEN_CURSOR] = cursor + 1
+      const at = board.WOKEN + cursor * board.WOKEN_STRIDE
+      const registration = this.#registrations[control[at]!]
+      if (registration === undefined || registration.generation !== control[at + 1]) continue
+      const bits = control[at + 2]!
+      const only = registration.only
+      if (only !== null) {
+        if ((only.mask & bits) !== 0) only.fire(bits)
+        continue
+      }
+      this.#queue = registration.matching(bits)
+      this.#queueBits = this.#queue.map(() => bits)
+      this.#fireQueue()
+    }
+    return true
+  }
+
+  #dispatchExpired(): boolean {
+    const { control } = this.board
+    const count = control[board.EXPIRED_COUNT]!
+    for (let cursor = control[board.EXPIRED_CURSOR]!; cursor < count; cursor++) {
+      if (this.#isLate(cursor)) return false
+      control[board.EXPIRED_CURSOR] = cursor + 1
+      this.timers.take(control[board.EXPIRED + cursor]!)?.fire()
+    }
+    return true
+  }
+
+  /** Milliseconds on a monotonic clock: that of `performance.now()` until it is first paused. */
+  now(): number {
+    return this.#pausedAt ?? performance.now() + this.#ahead
+  }
+
+  get isPaused(): boolean {
+    return this.#pausedAt !== null
+  }
+
+  /** Stops time at `instant`, or moves stopped time to it; null lets it run on from there. */
+  pauseClock(instant: number | null): void {
+    // Read before the native side reads its own: what it finds due is due here as well.
+    if (instant === null && this.#pausedAt !== null) this.#ahead = this.#pausedAt - performance.now()
+    this.#pausedAt = instant
+    this.#native.pauseClock(instant)
+    this.#native.flush()
+  }
+
+  /** When timers next need a turn; null without any. */
+  nextTimer(): number | null {
+    const { control } = this.board
+    if (control[board.EXPIRED_CURSOR]! < control[board.EXPIRED_COUNT]!) return this.now()
+    this.#native.flush()
+    return this.#native.nextTimer()
+  }
+
+  /** Resolves once a turn has run; until then it keeps the process alive. */
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#turns.push(resolve)
+      this.board.control[board.PARKED] = 1
+      this.hold(1)
+      this.#native.flush()
+    })
+  }
+
+  readonly #turns: (() => void)[] = []
+
+  /**
+   * What the native side calls. What a listener throws is uncaught: it is reported by the native side, which then calls
+   * again. Deno answers every call after such a report with the same exception, or traps, so there a microtask throws.
+   */
+  #call(): void {
+    for (;;) {
+      try {
+        this.#dispatch()
+        return this.#askAgain()
+      } catch (error) {
+        if (!ON_DENO) {
+          this.board.control[board.THREW] = 1
+          throw error
+        }
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  /** Has `entry` asked again after the batch: what it clears then, others of the batch have been told. */
+  askAfterBatch(entry: Entry): void {
+    this.#asking.push(entry)
+  }
+
+  #askAgain(): void {
+    if (this.#asking.length === 0) return
+    for (const entry of this.#asking) if (entry.linked) entry.askAgain()
+    this.#asking = []
+  }
+
+  #fireQueue(): void {
+    while (this.#queueAt < this.#queue.length) {
+      const at = this.#queueAt++
+      const entry = this.#queue[at]!
+      if (entry.linked) entry.fire(this.#queueBits[at] ?? entry.registration.ready(entry.mask))
+    }
+    this.#queueAt = 0
+    if (this.#queue.length > 0) this.#queue = []
+  }
+
+  metrics(): ReactorMetrics {
+    return { ...this.#native.metrics(), parked: this.#parkedCount, refs: this.#refs }
+  }
+}
+
+let current: Reactor | undefined
+
+/** The reactor of this environment, started at the first call. */
+export function theReactor(): Reactor {
+  current ??= new Reactor(chooseDriver(), chooseOneshot())
+  return current
+}
+
+/** What drives waits in this environment, and what has happened. Reading it starts nothing. */
+export const reactor = {
+  /** `'embedded'`: inside Node's event loop. `'threaded'`: a thread waits (Bun, Deno, or `ASYNCFD_DRIVER=threaded`). */
+  get driver(): 'embedded' | 'threaded' {
+    return current?.driver ?? chooseDriver()
+  },
+  /** The kernel's interface in use. */
+  get backend(): string {
+    return process.platform === 'linux' ? 'epoll' : 'kqueue'
+  },
+  /** Counts since the first use; all zero before it. */
+  metrics(): ReactorMetrics {
+    if (current !== undefined) return current.metrics()
+    return {
+      turns: 0,
+      dispatches: 0,
+      events: 0,
+      wakeups: 0,
+      unwanted: 0,
+      stale: 0,
+      lost: 0,
+      parked: 0,
+      registered: 0,
+      timers: 0,
+      refs: 0,
+    }
+  },
+}

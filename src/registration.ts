@@ -1,0 +1,244 @@
+/**
+ * The JavaScript half of a registration: its readiness words on the board, and who waits on it. It does not refer to
+ * the `AsyncFd` it belongs to, only its entries do: so pending waits keep an `AsyncFd` reachable, and nothing else does.
+ *
+ * @module
+ */
+import { type Board, READ_BITS, READ_TICK, STRIDE, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
+import { Interest, Ready } from './interest.js'
+import type { Reactor } from './reactor.js'
+
+export const READ_SIDE = Ready.READABLE | Ready.READ_CLOSED | Ready.PRIORITY | Ready.ERROR
+export const WRITE_SIDE = Ready.WRITABLE | Ready.WRITE_CLOSED | Ready.ERROR
+export const CLOSED = Ready.READ_CLOSED | Ready.WRITE_CLOSED
+
+/** The ready bits that satisfy an interest: closed states and errors end a wait for their direction. */
+export function readyMask(interest: number): number {
+  let mask = interest
+  if ((interest & (Interest.READABLE | Interest.PRIORITY)) !== 0) mask |= Ready.READ_CLOSED | Ready.ERROR
+  if ((interest & Interest.WRITABLE) !== 0) mask |= Ready.WRITE_CLOSED | Ready.ERROR
+  return mask
+}
+
+/** Something that waits on a registration: a promise, a subscription or a waker. */
+export abstract class Entry {
+  prev: Entry | null = null
+  next: Entry | null = null
+  linked = false
+
+  constructor(
+    readonly registration: Registration,
+    /** The ready bits that fire it. */
+    readonly mask: number,
+    /** The AsyncFd, which thus stays reachable while something is pending. */
+    readonly owner: unknown,
+  ) {}
+
+  /** Something of the mask was seen. `bits` is what this event brought. May throw what a listener throws. */
+  abstract fire(bits: number): void
+
+  /** What an entry that stays has to do for its next event. Throws nothing. */
+  askAgain(): void {}
+
+  /** The registration ended. May throw what a listener throws. */
+  abstract end(error: Error): void
+}
+
+export class Registration {
+  /** The first of the entries, in the order in which they were added. */
+  #first: Entry | null = null
+  #last: Entry | null = null
+  /** How many entries there are. */
+  pending = 0
+  /** Whether pending entries keep the process alive. */
+  refd = true
+  /** Closures of `tryIo`/`asyncIo` that are running now. */
+  closures = 0
+  #ended: Error | (() => Error) | null = null
+  /** Told of the end, whoever brought it about. */
+  whenEnded: ((registration: Registration) => void) | null = null
+  readonly #board: Board
+
+  constructor(
+    readonly reactor: Reactor,
+    readonly fd: number,
+    readonly slot: number,
+    readonly generation: number,
+    /** What the kernel is asked for. */
+    public interest: number,
+    /** Readiness is asked of the kernel again, instead of waiting for an edge. */
+    readonly level: boolean,
+  ) {
+    this.#board = reactor.board
+  }
+
+  /** Whether it ended. */
+  get isEnded(): boolean {
+    return this.#ended !== null
+  }
+
+  /** Why it ended, once it has. Made when first asked for: an error costs more than all else of a close. */
+  get ended(): Error | null {
+    if (typeof this.#ended === 'function') this.#ended = this.#ended()
+    return this.#ended
+  }
+
+  set ended(why: Error | (() => Error)) {
+    this.#ended = why
+  }
+
+  /** What is known ready, of the bits in `mask`. */
+  ready(mask: number): number {
+    const words = this.#board.slots
+    const at = this.slot * STRIDE
+    return (words[at + READ_BITS]! | words[at + WRITE_BITS]!) & mask
+  }
+
+  get readTick(): number {
+    return this.#board.slots[this.slot * STRIDE + READ_TICK]!
+  }
+
+  get writeTick(): number {
+    return this.#board.slots[this.slot * STRIDE + WRITE_TICK]!
+  }
+
+  /**
+   * Clears `bits`, in each direction only if no event came since its tick was taken. Closed states stay. A late event
+   * of an ended registration has another generation, so the words of an ended one are never another's here:
+   * callers check {@link isEnded} first.
+   */
+  clear(bits: number, readTick: number, writeTick: number): void {
+    if (this.isEnded) return
+    const words = this.#board.slots
+    const at = this.slot * STRIDE
+    if ((bits & READ_SIDE) !== 0 && words[at + READ_TICK] === readTick) words[at + READ_BITS]! &= ~(bits & READ_SIDE) | CLOSED
+    if ((bits & WRITE_SIDE) !== 0 && words[at + WRITE_TICK] === writeTick)
+      words[at + WRITE_BITS]! &= ~(bits & WRITE_SIDE) | CLOSED
+    if (!this.reactor.edge) this.reactor.rearm(this)
+  }
+
+  /**
+   * Drops those of `bits`, closed states too, that the kernel denies at this moment. What comes later brings an event of
+   * its own, so the tick does not matter. Returns what is still ready of them. Throws what `poll(2)` fails with.
+   */
+  recheck(bits: number): number {
+    if (this.isEnded) return 0
+    const denied = bits & ~this.reactor.probe(this.fd, this.interest)
+    const words = this.#board.slots
+    const at = this.slot * STRIDE
+    words[at + READ_BITS]! &= ~denied
+    words[at + WRITE_BITS]! &= ~denied
+    if (denied !== 0 && !this.reactor.edge) this.reactor.rearm(this)
+    return this.ready(bits)
+  }
+
+  /** Replaces what is known by what the kernel says now: how a level-triggered descriptor is asked. */
+  refresh(): void {
+    const bits = this.reactor.probe(this.fd, this.interest)
+    const words = this.#board.slots
+    const at = this.slot * STRIDE
+    const known = words[at + READ_BITS]! | words[at + WRITE_BITS]!
+    words[at + READ_BITS] = bits & READ_SIDE
+    words[at + WRITE_BITS] = bits & WRITE_SIDE
+    if (this.reactor.edge) return
+    this.reactor.rearm(this)
+    this.#tell(bits & ~known)
+  }
+
+  /** A oneshot registration is armed only for what is not known ready: what we learn ourselves brings no event any more. */
+  #tell(news: number): void {
+    const wanted = news & this.#board.slots[this.slot * STRIDE + WANTED]!
+    if (wanted !== 0) for (const entry of this.matching(wanted)) this.reactor.park(entry)
+  }
+
+  /** Adds closed states that were found by asking the kernel. */
+  learnClosed(bits: number): void {
+    const closed = bits & CLOSED & ~this.ready(CLOSED)
+    if (closed === 0) return
+    const words = this.#board.slots
+    const at = this.slot * STRIDE
+    words[at + READ_BITS]! |= closed & READ_SIDE
+    words[at + WRITE_BITS]! |= closed & WRITE_SIDE
+    this.#tell(closed)
+  }
+
+  /** Asks the kernel about `mask` upon an event that is not to be believed as it is. */
+  confirm(mask: number): void {
+    try {
+      if (this.level) this.refresh()
+      else this.recheck(mask)
+    } catch {
+      // The descriptor is gone. The next call that uses it says so.
+    }
+  }
+
+  /**
+   * An attempt on the descriptor would have blocked: clears what the attempt was made for. With both directions, or a
+   * closed state, among `bits` the attempt alone does not say what is over, so the kernel is asked. Returns what is left.
+   */
+  wouldBlock(bits: number, readTick: number, writeTick: number): number {
+    const both = (bits & (Ready.READABLE | Ready.PRIORITY)) !== 0 && (bits & Ready.WRITABLE) !== 0
+    if (both || (bits & CLOSED) !== 0) {
+      try {
+        return this.recheck(bits)
+      } catch {
+        // The descriptor is gone: nothing of it is ready. The next call that uses it says so.
+      }
+    }
+    this.clear(bits, readTick, writeTick)
+    return 0
+  }
+
+  /** Adds a waiting entry. One that comes after the end, since a getter of its options closed the AsyncFd, ends at once. */
+  link(entry: Entry): void {
+    if (this.ended !== null) {
+      entry.end(this.ended)
+      return
+    }
+    entry.linked = true
+    entry.prev = this.#last
+    if (this.#last === null) this.#first = entry
+    else this.#last.next = entry
+    this.#last = entry
+    this.pending++
+    this.#board.slots[this.slot * STRIDE + WANTED]! |= entry.mask
+    if (this.refd) this.reactor.hold(1)
+  }
+
+  unlink(entry: Entry): void {
+    if (!entry.linked) return
+    entry.linked = false
+    if (entry.prev === null) this.#first = entry.next
+    else entry.prev.next = entry.next
+    if (entry.next === null) this.#last = entry.prev
+    else entry.next.prev = entry.prev
+    entry.prev = null
+    entry.next = null
+    this.pending--
+    if (this.refd) this.reactor.release(1)
+    if (this.isEnded) return
+    let wanted = 0
+    for (let other = this.#first; other !== null; other = other.next) wanted |= other.mask
+    this.#board.slots[this.slot * STRIDE + WANTED] = wanted
+  }
+
+  /** The one entry there is, or null if there are none or several. */
+  get only(): Entry | null {
+    return this.#first === this.#last ? this.#first : null
+  }
+
+  /** All entries whose mask has something of `bits`. */
+  matching(bits: number): Entry[] {
+    const entries: Entry[] = []
+    for (let entry = this.#first; entry !== null; entry = entry.next) if ((entry.mask & bits) !== 0) entries.push(entry)
+    return entries
+  }
+
+  setRef(refd: boolean): void {
+    if (refd === this.refd) return
+    this.refd = refd
+    if (this.pending === 0) return
+    if (refd) this.reactor.hold(this.pending)
+    else this.reactor.release(this.pending)
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * The tiers that call back: a subscription (every event) and a waker (one event, for the `poll...` methods). Both keep
+ * the AsyncLocalStorage context they were made in, and are never called from the call that makes or ends them.
+ *
+ * @module
+ */
+import { AsyncResource } from 'node:async_hooks'
+import { onAbort } from './abort.js'
+import { Ready } from './interest.js'
+import { Entry, type Registration } from './registration.js'
+import type { Resolved } from './wait.js'
+
+/** Calls `listener` when ready, then once per event, and with `null` when the registration ends. */
+export class Subscription<O, G> extends Entry implements Disposable {
+  readonly #listener: (guard: G | null) => void
+  readonly #guard: Resolved<O, G>
+  readonly #context = new AsyncResource('ASYNCFD_SUBSCRIPTION')
+  #detachSignal: (() => void) | undefined
+  #parked = false
+  #disposed = false
+
+  constructor(
+    registration: Registration,
+    mask: number,
+    listener: (guard: G | null) => void,
+    override readonly owner: O,
+    guard: Resolved<O, G>,
+    signal: AbortSignal | undefined,
+  ) {
+    super(registration, mask, owner)
+    this.#listener = listener
+    this.#guard = guard
+    if (signal?.aborted) return
+    registration.link(this)
+    if (signal !== undefined) {
+      this.#detachSignal = onAbort(signal, () => this[Symbol.dispose]())
+    }
+    // With a level trigger the kernel tells what is ready by a new event.
+    if (registration.level) this.askAgain()
+    else if (registration.ready(mask) !== 0) this.#park()
+  }
+
+  /** Fires in the next turn, once. */
+  #park(): void {
+    if (this.#parked) return
+    this.#parked = true
+    this.registration.reactor.park(this)
+  }
+
+  override fire(bits: number): void {
+    this.#parked = false
+    const { registration } = this
+    if (registration.level) registration.confirm(this.mask)
+    const ready = ((registration.level ? 0 : bits) | registration.ready(this.mask)) & this.mask
+    if (ready === 0) return
+    try {
+      this.#context.runInAsyncScope(this.#listener, undefined, this.#guard(this.owner, ready))
+    } finally {
+      if (this.linked && (registration.level || !registration.reactor.edge)) registration.reactor.askAfterBatch(this)
+    }
+  }
+
+  /** What an edge does by itself has to be asked for elsewhere. */
+  override askAgain(): void {
+    const { registration } = this
+    const { reactor } = registration
+    if (registration.level && reactor.edge) {
+      reactor.rearm(registration)
+    } else if (registration.level) {
+      // What is ready still brings no event, and clearing it would hide it from others who wait.
+      try {
+        registration.refresh()
+      } catch {
+        return // The descriptor was closed elsewhere: nothing more comes of it.
+      }
+      if (registration.ready(this.mask) !== 0) this.#park()
+    } else if (!reactor.edge) {
+      // A oneshot registration is armed only for what is not known ready, and what the kernel denies is not any more.
+      let kernel: number
+      try {
+        kernel = reactor.probe(registration.fd, registration.interest)
+      } catch {
+        return // The descriptor is gone, perhaps by the listener itself: no event comes. The next call that uses it says so.
+      }
+      const over = ~kernel & (Ready.READABLE | Ready.PRIORITY | Ready.WRITABLE | Ready.ERROR)
+      registration.clear(over, registration.readTick, registration.writeTick)
+      // What the listener left unread stays known, so that no event can tell of more: it is called again until the end of
+      // the file. An idle writable descriptor has no more to tell.
+      const unread = kernel & this.mask & (Ready.READABLE | Ready.PRIORITY)
+      if (unread !== 0 && registration.ready(Ready.READ_CLOSED) === 0) {
+        registration.learnClosed(kernel)
+        this.#park()
+      }
+    }
+  }
+
+  override end(): void {
+    this.#detachSignal?.()
+    queueMicrotask(() => {
+      if (!this.#disposed) this.#context.runInAsyncScope(this.#listener, undefined, null)
+    })
+  }
+
+  /** Ends the subscription; the listener is not called again. */
+  [Symbol.dispose](): void {
+    this.#disposed = true
+    this.#detachSignal?.()
+    this.registration.unlink(this)
+  }
+}
+
+/** Calls `waker` once: when ready, or when the registration ends. */
+export class Waker extends Entry {
+  readonly #waker: () => void
+  readonly #context = new AsyncResource('ASYNCFD_WAKER')
+
+  constructor(registration: Registration, mask: number, owner: unknown, waker: () => void) {
+    super(registration, mask, owner)
+    this.#waker = waker
+    registration.link(this)
+  }
+
+  override fire(): void {
+    if (this.registration.ready(this.mask) === 0) return
+    this.registration.unlink(this)
+    this.#context.runInAsyncScope(this.#waker)
+  }
+
+  override end(): void {
+    queueMicrotask(() => this.#context.runInAsyncScope(this.#waker))
+  }
+}

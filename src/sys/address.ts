@@ -1,0 +1,116 @@
+/**
+ * Socket addresses, and the block of memory in which they travel to and from native code: five 32-bit numbers (kind, port, flow
+ * info, scope id, length of the text) and the text. `crates/node/src/sys/address.rs` has the other half.
+ *
+ * @module
+ */
+import { isIP } from 'node:net'
+import { constants } from 'node:os'
+import { invalidArgType, invalidArgValue, systemError } from '../errors.js'
+import { byteLengthOf, isUint8Array } from './bytes.js'
+import { integer } from './result.js'
+
+/** An IPv4 or IPv6 address, as Node gives them. Flow info and scope id are present if they are not 0. */
+export interface InetAddress {
+  address: string
+  port: number
+  family: 'IPv4' | 'IPv6'
+  flowInfo?: number
+  scopeId?: number
+}
+
+/** The name of a Unix socket: a path, an abstract name with a leading `'\0'` (Linux), or `''` for one without a name. */
+export interface UnixAddress {
+  path: string
+}
+
+/** What calls give: a whole `sockaddr` as bytes for families that we do not know, and for Unix names that are no UTF-8. */
+export type SocketAddress = InetAddress | UnixAddress | Uint8Array
+
+/**
+ * What calls take. `family` may be left out; an IPv6 zone may be in the address (`'fe80::1%eth0'`) or in `scopeId`. Bytes are a whole
+ * `sockaddr`, family and all, as the C headers have it.
+ */
+export type SocketAddressInput =
+  | { address: string; port: number; family?: 'IPv4' | 'IPv6' | 4 | 6; flowInfo?: number; scopeId?: number }
+  | UnixAddress
+  | Uint8Array
+
+const HEADER = 20
+const TEXT = 128
+const UNIX = 1
+const RAW = 2
+
+const block = new Uint8Array(HEADER + TEXT)
+const header = new Uint32Array(block.buffer, 0, 5)
+const text = Buffer.from(block.buffer, HEADER, TEXT)
+
+/** The block, to be filled by a native function and then taken by {@link takeAddress}. */
+export function addressRoom(): Uint8Array {
+  return block
+}
+
+/** What a native function has written to the block; `undefined` if there was no address. */
+export function takeAddress(): SocketAddress | undefined {
+  const [kind, port, flowInfo, scopeId, length] = header as unknown as [number, number, number, number, number]
+  if (kind === 4) return { address: text.toString('latin1', 0, length), port, family: 'IPv4' }
+  if (kind === 6) {
+    const address: InetAddress = { address: text.toString('latin1', 0, length), port, family: 'IPv6' }
+    if (flowInfo !== 0) address.flowInfo = flowInfo
+    if (scopeId !== 0) address.scopeId = scopeId
+    return address
+  }
+  if (kind === UNIX) return { path: text.toString('utf8', 0, length) }
+  if (kind === RAW) return Buffer.from(text.subarray(0, length))
+  return undefined
+}
+
+/**
+ * Checks an address and puts it into the block.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; ENAMETOOLONG if it does not fit
+ */
+export function putAddress(address: SocketAddressInput, syscall: string): Uint8Array {
+  if (isUint8Array(address)) return putBytes(RAW, address, syscall)
+  if (typeof address !== 'object' || address === null) {
+    throw invalidArgType('address', 'an object { address, port } or { path }, or a Uint8Array', address)
+  }
+  if ('path' in address) return putPath(address.path, syscall)
+  return putInet(address)
+}
+
+function putInet(address: Exclude<SocketAddressInput, UnixAddress | Uint8Array>): Uint8Array {
+  const ip = address.address
+  if (typeof ip !== 'string') throw invalidArgType('address.address', 'of type string', ip)
+  const version = isIP(ip)
+  if (version === 0) throw invalidArgValue('address.address', 'must be an IP address; names are not looked up here', ip)
+  const { family } = address
+  if (family !== undefined && family !== version && family !== `IPv${version}`) {
+    throw invalidArgValue('address.family', `must be 'IPv${version}' or ${version} for ${ip}`, family)
+  }
+  header[1] = integer('address.port', address.port, 0, 0xffff)
+  header[2] = integer('address.flowInfo', address.flowInfo ?? 0, 0, 0xffffffff)
+  header[3] = integer('address.scopeId', address.scopeId ?? 0, 0, 0xffffffff)
+  header[0] = version
+  header[4] = text.write(ip, 'latin1')
+  return block
+}
+
+function putPath(path: string, syscall: string): Uint8Array {
+  if (typeof path !== 'string') throw invalidArgType('address.path', 'of type string', path)
+  if (path.includes('\0', 1) && path[0] !== '\0') throw invalidArgValue('address.path', 'must not contain NUL characters', path)
+  if (path[0] === '\0' && process.platform !== 'linux') {
+    throw invalidArgValue('address.path', 'must not begin with a NUL character: abstract names exist on Linux only', path)
+  }
+  return putBytes(UNIX, Buffer.from(path), syscall)
+}
+
+function putBytes(kind: number, bytes: Uint8Array, syscall: string): Uint8Array {
+  const length = byteLengthOf('address', bytes)
+  if (length > TEXT) throw systemError(constants.errno.ENAMETOOLONG, syscall, undefined, `an address has at most ${TEXT} bytes`)
+  header.fill(0)
+  header[0] = kind
+  header[4] = length
+  text.set(bytes)
+  return block
+}

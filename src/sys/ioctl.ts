@@ -1,0 +1,45 @@
+/**
+ * ioctl(2).
+ *
+ * @module
+ */
+import { invalidArgType, outOfRange } from '../errors.js'
+import { native } from '../native.js'
+import type { WouldBlock } from '../would-block.js'
+import { byteLengthOf } from './bytes.js'
+import { type FdSource, fdOf } from './fd-source.js'
+import { int32, integer, orBlocked } from './result.js'
+
+const MAX_BYTES = 16 * 1024 * 1024
+
+/**
+ * Makes a device-specific request, by ioctl(2).
+ *
+ * A request whose argument points to a structure takes a view of that structure, which is read and then overwritten with what the
+ * kernel made of it. The size that the request's number states is checked; for older requests that state none the view must be at
+ * least as large as the structure. A structure that holds addresses cannot be had.
+ *
+ * @param request a number such as `constants.TIOCMGET`
+ * @param argument a number if the request takes one: -2^31 to 65535, because a larger one could be taken for an address; 0 by default
+ * @returns what ioctl(2) returned, mostly 0; `WouldBlock` if it said EAGAIN
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_STATE`; `ERR_OUT_OF_RANGE` for a view that is too small for the
+ *   request, or above 16 MiB; {@link AsyncFdError} with ENOTTY (not such a device), EFAULT (a number where a view is due), ...
+ * @example
+ * const waiting = new Int32Array(1)
+ * sys.ioctl(fd, sys.constants.FIONREAD, waiting)
+ */
+export function ioctl(fd: FdSource, request: number, argument: number | ArrayBufferView = 0): number | WouldBlock {
+  const number = fdOf(fd)
+  const code = int32('request', request) >>> 0
+  if (typeof argument === 'number') {
+    integer('argument', argument, -0x80000000, 0xffff)
+    return orBlocked(native().sysIoctlNumber(number, code, argument), 'ioctl', number)
+  }
+  if (!ArrayBuffer.isView(argument)) throw invalidArgType('argument', 'of type number or an ArrayBufferView', argument)
+  const size = byteLengthOf('argument', argument)
+  const needed = native().sysIoctlSize(code)
+  if (size < needed || size > MAX_BYTES) {
+    throw outOfRange('argument.byteLength', `>= ${needed} (as the request says) and <= ${MAX_BYTES}`, size)
+  }
+  return orBlocked(native().sysIoctlView(number, code, argument), 'ioctl', number)
+}

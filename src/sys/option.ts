@@ -1,0 +1,57 @@
+/**
+ * Socket options.
+ *
+ * @module
+ */
+import { invalidArgType } from '../errors.js'
+import { native } from '../native.js'
+import { byteLengthOf } from './bytes.js'
+import { type FdSource, fdOf } from './fd-source.js'
+import { int32, integer, orThrow } from './result.js'
+
+/**
+ * Asks a socket option, by getsockopt(2).
+ *
+ * @param level `SOL_SOCKET`, `IPPROTO_TCP`, ...
+ * @param name `SO_ERROR`, `TCP_NODELAY`, ...
+ * @param length for options that are no integers: the most bytes the value may have
+ * @returns the integer; with `length` the bytes of the value
+ * @throws ENOPROTOOPT, ENOTSOCK, EBADF
+ * @example
+ * const errno = sys.getSocketOption(fd, sys.constants.SOL_SOCKET, sys.constants.SO_ERROR)
+ */
+export function getSocketOption(fd: FdSource, level: number, name: number): number
+export function getSocketOption(fd: FdSource, level: number, name: number, length: number): Buffer
+export function getSocketOption(fd: FdSource, level: number, name: number, length?: number): number | Buffer {
+  const number = fdOf(fd)
+  const value = Buffer.alloc(length === undefined ? 4 : integer('length', length, 0, 0xffff))
+  const result = native().sysGetSocketOption(number, int32('level', level), int32('name', name), value)
+  const size = orThrow(result, 'getsockopt', number)
+  if (length !== undefined) return value.subarray(0, size)
+  // A few options are a single byte.
+  return size === 1 ? value[0]! : new DataView(value.buffer, value.byteOffset).getInt32(0, LITTLE_ENDIAN)
+}
+
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+
+/**
+ * Sets a socket option, by setsockopt(2).
+ *
+ * @param value an integer, true or false (1 or 0), or the bytes of anything else
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; {@link AsyncFdError} with ENOPROTOOPT, EINVAL, ENOTSOCK, EBADF
+ * @example
+ * sys.setSocketOption(fd, sys.constants.IPPROTO_TCP, sys.constants.TCP_NODELAY, true)
+ */
+export function setSocketOption(fd: FdSource, level: number, name: number, value: number | boolean | ArrayBufferView): void {
+  const number = fdOf(fd)
+  const bytes = optionBytes(value)
+  orThrow(native().sysSetSocketOption(number, int32('level', level), int32('name', name), bytes), 'setsockopt', number)
+}
+
+function optionBytes(value: number | boolean | ArrayBufferView): ArrayBufferView {
+  if (typeof value === 'boolean') return Int32Array.of(value ? 1 : 0)
+  if (typeof value === 'number') return Int32Array.of(int32('value', value))
+  if (!ArrayBuffer.isView(value)) throw invalidArgType('value', 'of type number or boolean or an ArrayBufferView', value)
+  byteLengthOf('value', value)
+  return value
+}

@@ -1,0 +1,36 @@
+/**
+ * What this module accepts as a time.
+ *
+ * @module
+ */
+import { invalidArgType, outOfRange } from '../errors.js'
+
+/** A duration in milliseconds: 0 or more, fractions allowed, `Infinity` for never. */
+export function checkDuration(name: string, ms: unknown): number {
+  if (typeof ms !== 'number') throw invalidArgType(name, 'a number of milliseconds', ms)
+  if (!(ms >= 0)) throw outOfRange(name, '>= 0', ms)
+  return ms
+}
+
+/** An instant of {@link now}, past ones included, `Infinity` for never. */
+export function checkInstant(name: string, instant: unknown): number {
+  if (typeof instant !== 'number') throw invalidArgType(name, 'an instant in milliseconds', instant)
+  if (Number.isNaN(instant)) throw outOfRange(name, 'an instant of now()', instant)
+  return instant
+}
+
+/** The period of an interval: more than 0, and finite. */
+export function checkPeriod(name: string, ms: unknown): number {
+  if (typeof ms !== 'number') throw invalidArgType(name, 'a number of milliseconds', ms)
+  if (!(ms > 0 && ms < Infinity)) throw outOfRange(name, '> 0 and finite', ms)
+  return ms
+}
+
+/** What the waits of this module take. */
+export function checkSignal(options: { signal?: AbortSignal | undefined }): void {
+  if (options === null || typeof options !== 'object') throw invalidArgType('options', 'an object', options)
+  const { signal } = options
+  if (signal !== undefined && (signal === null || typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
+    throw invalidArgType('options.signal', 'an AbortSignal', signal)
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * A cheap, refreshable limit with a signal.
+ *
+ * @module
+ */
+import { TimeoutError } from '../errors.js'
+import { theReactor } from '../reactor.js'
+import type { WheelTimer } from '../timer-queue.js'
+import { checkDuration } from './check.js'
+
+/** Made by {@link deadline}. */
+export class Deadline implements WheelTimer, Disposable {
+  /** @internal */
+  id = -1
+  /** @internal */
+  refd = false
+  #begun: number
+  #ms: number
+  #expired = false
+  #controller: AbortController | undefined
+
+  /** @internal */
+  constructor(ms: number) {
+    const reactor = theReactor()
+    this.#ms = checkDuration('ms', ms)
+    this.#begun = reactor.now()
+    reactor.timers.after(this, ms)
+  }
+
+  /** Aborted with a `TimeoutError` when the deadline passes. Made when it is first asked for. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#expired) this.#abort(this.#controller)
+    }
+    return this.#controller.signal
+  }
+
+  #abort(controller: AbortController): void {
+    const elapsed = Math.max(this.#ms, theReactor().now() - this.#begun)
+    controller.abort(new TimeoutError(`the deadline of ${this.#ms} ms passed`, this.#ms, elapsed))
+  }
+
+  /** Starts the time afresh, or another one. False, with no effect, once it has passed or was cancelled. */
+  refresh(ms: number = this.#ms): boolean {
+    checkDuration('ms', ms)
+    if (this.id === -1) return false
+    const reactor = theReactor()
+    this.#begun = reactor.now()
+    if (ms === this.#ms) {
+      reactor.timers.refresh(this)
+    } else {
+      this.#ms = ms
+      reactor.timers.after(this, ms)
+    }
+    return true
+  }
+
+  /** Milliseconds left; 0 once it has passed, `Infinity` once it was cancelled. */
+  get remaining(): number {
+    if (this.#expired) return 0
+    return this.id === -1 ? Infinity : Math.max(0, this.#begun + this.#ms - theReactor().now())
+  }
+
+  /** Whether it has passed. */
+  get expired(): boolean {
+    return this.#expired
+  }
+
+  /** It will not pass any more. */
+  cancel(): void {
+    theReactor().timers.cancel(this)
+  }
+
+  /** @internal */
+  fire(): void {
+    this.#expired = true
+    if (this.#controller !== undefined) this.#abort(this.#controller)
+  }
+
+  [Symbol.dispose](): void {
+    this.cancel()
+  }
+}
+
+/**
+ * A deadline `ms` milliseconds from now: `AbortSignal.timeout`, but it can be refreshed and cancelled, and costs next to nothing
+ * until its signal is asked for. It does not keep the process alive.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @example
+ * using limit = deadline(5000)
+ * for await (const chunk of body) {
+ *   limit.refresh()
+ *   await upload(chunk, { signal: limit.signal })
+ * }
+ */
+export function deadline(ms: number): Deadline {
+  return new Deadline(ms)
+}

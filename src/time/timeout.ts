@@ -1,0 +1,87 @@
+/**
+ * A limit on any work.
+ *
+ * @module
+ */
+import { invalidArgType, TimeoutError } from '../errors.js'
+import { theReactor } from '../reactor.js'
+import type { WheelTimer } from '../timer-queue.js'
+import { checkDuration, checkInstant } from './check.js'
+
+/** Work: a promise, or a function that starts it and is given a signal that is aborted when time is up. */
+export type Work<R> = PromiseLike<R> | ((signal: AbortSignal) => PromiseLike<R>)
+
+class Limit<R> implements WheelTimer {
+  id = -1
+  refd = true
+  #reject!: (error: Error) => void
+  #controller: AbortController | undefined
+
+  /** The error is made before the limit is armed, so that its stack is the caller's. */
+  constructor(
+    readonly begun: number,
+    readonly error: TimeoutError,
+  ) {}
+
+  run(deadline: number, work: Work<R>): Promise<R> {
+    const { timers } = theReactor()
+    let running: PromiseLike<R>
+    if (typeof work === 'function') {
+      this.#controller = new AbortController()
+      running = work(this.#controller.signal)
+    } else {
+      running = work
+    }
+    return new Promise<R>((resolve, reject) => {
+      this.#reject = reject
+      timers.at(this, deadline)
+      // The loser's rejection ends here, whenever it comes.
+      Promise.resolve(running).then(
+        (value) => {
+          timers.cancel(this)
+          resolve(value)
+        },
+        (error) => {
+          timers.cancel(this)
+          reject(error)
+        },
+      )
+    })
+  }
+
+  fire(): void {
+    this.error.elapsed = Math.max(this.error.timeout, theReactor().now() - this.begun)
+    this.#controller?.abort(this.error)
+    this.#reject(this.error)
+  }
+}
+
+function limited<R>(begun: number, deadline: number, work: Work<R>, caller: (...args: never[]) => unknown): Promise<R> {
+  if (typeof work !== 'function' && typeof (work as PromiseLike<R> | null | undefined)?.then !== 'function') {
+    throw invalidArgType('work', 'a promise or a function that returns one', work)
+  }
+  const ms = Math.max(0, deadline - begun)
+  const error = new TimeoutError(`not done within ${ms} ms`, ms, ms)
+  Error.captureStackTrace?.(error, caller)
+  return new Limit<R>(begun, error).run(deadline, work)
+}
+
+/**
+ * Waits for `work` for at most `ms` milliseconds. Work that is settled already wins over a limit of 0. When time is up it
+ * rejects with `TimeoutError`, which is also the reason of the signal; what the work does later is ignored.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; what `work` throws
+ * @example
+ * const answer = await timeout(500, (signal) => fetch(url, { signal }))
+ */
+export function timeout<R>(ms: number, work: Work<R>): Promise<R> {
+  checkDuration('ms', ms)
+  const begun = theReactor().now()
+  return limited(begun, begun + ms, work, timeout)
+}
+
+/** As {@link timeout}, until an instant of `now()`. One in the past still lets work that is settled win. */
+export function timeoutAt<R>(instant: number, work: Work<R>): Promise<R> {
+  checkInstant('instant', instant)
+  return limited(theReactor().now(), instant, work, timeoutAt)
+}

@@ -1,0 +1,218 @@
+/**
+ * `setTimeout` and `setInterval` with Node's whole contract, on asyncfd's wheel: faster to start, refresh and cancel, and
+ * precise below a millisecond.
+ *
+ * @module
+ */
+import { AsyncResource } from 'node:async_hooks'
+// Imported, as the global is a getter and costs more than what it gets.
+import process from 'node:process'
+import { promisify } from 'node:util'
+import { invalidArgType } from '../errors.js'
+import { theReactor } from '../reactor.js'
+import { isFresh, type WheelTimer } from '../timer-queue.js'
+
+/** The longest duration, as in Node; anything longer is 1. */
+const LONGEST_MS = 0x7fffffff
+
+type Callback<A extends unknown[]> = (...args: A) => void
+
+/** By the number that a timer becomes when it is coerced to one. */
+const byNumber = new Map<number, Timeout>()
+let lastNumber = 0
+
+const NONE: unknown[] = []
+const RESOURCE = { requireManualDestroy: true }
+
+/** Runs Node's tick queue and the microtasks, which come between two timers. */
+const runTicks = (process as { _tickCallback?: () => void })._tickCallback
+
+/** What {@link setTimeout} and {@link setInterval} return: Node's `Timeout`. */
+export class Timeout extends AsyncResource implements WheelTimer, Disposable {
+  /** @internal */
+  id = -1
+  /** @internal */
+  refd = true
+  #callback: Callback<unknown[]> | null
+  readonly #args: unknown[]
+  #ms: number
+  readonly #repeats: boolean
+  #number = 0
+
+  /** @internal */
+  constructor(callback: Callback<unknown[]>, ms: unknown, args: unknown[], repeats: boolean) {
+    super('Timeout', RESOURCE)
+    this.#callback = callback
+    this.#args = args.length === 0 ? NONE : args
+    this.#ms = duration(ms)
+    this.#repeats = repeats
+    theReactor().timers.after(this, this.#ms)
+  }
+
+  /** @internal Faster than `instanceof`, and blind to what only looks like one. */
+  static is(value: unknown): value is Timeout {
+    return typeof value === 'object' && value !== null && #callback in value
+  }
+
+  /** @internal */
+  fire(): void {
+    const callback = this.#callback
+    if (callback === null) return
+    try {
+      if (this.#args === NONE) this.runInAsyncScope(callback, this)
+      else this.runInAsyncScope(callback, this, ...this.#args)
+    } finally {
+      if (this.#callback !== null && this.id === -1) {
+        if (this.#repeats) theReactor().timers.after(this, this.#ms)
+        else this.#forget()
+      }
+    }
+    runTicks?.call(process)
+  }
+
+  #forget(): void {
+    if (this.#number !== 0) byNumber.delete(this.#number)
+  }
+
+  /** @internal */
+  clear(): void {
+    this.#callback = null
+    this.#forget()
+    theReactor().timers.cancel(this)
+  }
+
+  /** Starts its duration afresh. One that has fired starts again. */
+  refresh(): this {
+    if (isFresh(this) || this.#callback === null) return this
+    const { timers } = theReactor()
+    if (this.id === -1) timers.after(this, this.#ms)
+    else timers.refresh(this)
+    return this
+  }
+
+  /** It keeps the process alive. The default. */
+  ref(): this {
+    theReactor().timers.setRef(this, true)
+    return this
+  }
+
+  /** It does not keep the process alive. */
+  unref(): this {
+    theReactor().timers.setRef(this, false)
+    return this
+  }
+
+  hasRef(): boolean {
+    return this.refd
+  }
+
+  /** As `clearTimeout`. */
+  close(): this {
+    this.clear()
+    return this
+  }
+
+  /** A number that `clearTimeout` and `clearInterval` take. */
+  [Symbol.toPrimitive](): number {
+    if (this.#number === 0) {
+      this.#number = ++lastNumber
+      if (this.#callback !== null && this.id !== -1) byNumber.set(this.#number, this)
+    }
+    return this.#number
+  }
+
+  [Symbol.dispose](): void {
+    this.clear()
+  }
+}
+
+/** Node 24 and later also tell of these, each kind once. */
+const unwarned = { negative: warnsOfAll(), nan: warnsOfAll() }
+
+function warnsOfAll(): boolean {
+  return !(Number.parseInt(process.versions.node, 10) < 24)
+}
+
+/** Coerces as Node does, with Node's warnings. Throws for a BigInt or a symbol, as Node does. */
+function duration(ms: unknown): number {
+  const coerced = ms === undefined ? 1 : (ms as number) * 1
+  if (coerced >= 1 && coerced <= LONGEST_MS) return coerced
+  if (coerced > LONGEST_MS) {
+    warn(`${coerced} does not fit into a 32-bit signed integer.`, 'TimeoutOverflowWarning')
+  } else if (coerced < 0 && unwarned.negative) {
+    unwarned.negative = false
+    warn(`${coerced} is a negative number.`, 'TimeoutNegativeWarning')
+  } else if (Number.isNaN(coerced) && unwarned.nan) {
+    unwarned.nan = false
+    warn(`${coerced} is not a number.`, 'TimeoutNaNWarning')
+  }
+  return 1
+}
+
+function warn(what: string, type: string): void {
+  process.emitWarning(`${what}\nTimeout duration was set to 1.`, type)
+}
+
+function check(callback: unknown): void {
+  if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
+}
+
+/**
+ * Calls `callback` once, `ms` milliseconds from now: never earlier.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE` if `callback` is no function
+ * @example
+ * const timer = setTimeout(hangUp, 30_000)
+ * socket.on('data', () => timer.refresh())
+ */
+export function setTimeout<A extends unknown[]>(callback: Callback<A>, ms?: number, ...args: A): Timeout {
+  check(callback)
+  return new Timeout(callback as Callback<unknown[]>, ms, args, false)
+}
+
+/** Calls `callback` every `ms` milliseconds, each time that long after the last call. @throws `ERR_INVALID_ARG_TYPE` */
+export function setInterval<A extends unknown[]>(callback: Callback<A>, ms?: number, ...args: A): Timeout {
+  check(callback)
+  return new Timeout(callback as Callback<unknown[]>, ms, args, true)
+}
+
+/** Ends a timer of this module, given as such or as its number. Anything else is ignored, as in Node. */
+export function clearTimeout(timer?: Timeout | number | string | null): void {
+  if (Timeout.is(timer)) timer.clear()
+  else if (typeof timer === 'number' || typeof timer === 'string') byNumber.get(Number(timer))?.clear()
+}
+
+/** The same as {@link clearTimeout}. */
+export const clearInterval: (timer?: Timeout | number | string | null) => void = clearTimeout
+
+interface PromiseOptions {
+  signal?: AbortSignal | undefined
+  ref?: boolean | undefined
+}
+
+/** `util.promisify(setTimeout)`: resolves with `value`. */
+function setTimeoutPromise<V>(ms?: number, value?: V, options: PromiseOptions = {}): Promise<V> {
+  const { signal, ref = true } = options
+  if (signal?.aborted) return Promise.reject(abortError(signal))
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve(value as V)
+    }, ms)
+    if (!ref) timer.unref()
+    const onAbort = () => {
+      timer.clear()
+      reject(abortError(signal as AbortSignal))
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/** Node's AbortError. */
+function abortError(signal: AbortSignal): Error {
+  const error = new Error('The operation was aborted', { cause: signal.reason })
+  error.name = 'AbortError'
+  return Object.assign(error, { code: 'ABORT_ERR' })
+}
+
+Object.defineProperty(setTimeout, promisify.custom, { enumerable: true, get: () => setTimeoutPromise })

@@ -1,0 +1,142 @@
+/**
+ * One pending wait: a promise that an event, a deadline, an abort or the end of the registration settles.
+ *
+ * @module
+ */
+import { onAbort } from './abort.js'
+import { type StopDeadline, startDeadline } from './deadline.js'
+import { invalidArgType, outOfRange, TimeoutError } from './errors.js'
+import { CLOSED, Entry, type Registration } from './registration.js'
+
+/** How long to wait, and what may end it. */
+export interface WaitOptions {
+  /** Ends the wait; it then rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined
+  /** Milliseconds, fractions allowed. `undefined` or `Infinity` waits for ever, 0 asks once. */
+  timeout?: number | undefined
+}
+
+/** Throws unless `options` is what a wait takes. */
+export function checkWaitOptions(options: WaitOptions): void {
+  if (options === null || typeof options !== 'object') throw invalidArgType('options', 'an object', options)
+  const { signal, timeout } = options
+  if (signal !== undefined && (signal === null || typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
+    throw invalidArgType('options.signal', 'an AbortSignal', signal)
+  }
+  if (timeout !== undefined) {
+    if (typeof timeout !== 'number') throw invalidArgType('options.timeout', 'a number of milliseconds', timeout)
+    if (!(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout)
+  }
+}
+
+/** Makes what a wait resolves with, at the moment when it is ready. */
+export type Resolved<O, R> = (owner: O, ready: number) => R
+
+export class Wait<O, R> extends Entry {
+  #resolve: (value: R) => void
+  #reject: (reason: unknown) => void
+  #stopDeadline: StopDeadline | undefined
+  #detachSignal: (() => void) | undefined
+
+  private constructor(
+    registration: Registration,
+    mask: number,
+    override readonly owner: O,
+    readonly resolved: Resolved<O, R>,
+    resolve: (value: R) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(registration, mask, owner)
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  /**
+   * Waits until something of `mask` is ready on `registration`, which is open. What is ready already resolves at once,
+   * but in the next turn if too much did: a descriptor that is always ready must not starve the event loop.
+   */
+  static start<O, R>(
+    registration: Registration,
+    mask: number,
+    options: WaitOptions | undefined,
+    owner: O,
+    resolved: Resolved<O, R>,
+  ): Promise<R> {
+    const { reactor } = registration
+    if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
+    let ready: number
+    try {
+      if (registration.level) registration.refresh()
+      ready = registration.ready(mask)
+      if (ready === 0 && options?.timeout === 0) {
+        ready = reactor.probe(registration.fd, registration.interest) & mask
+        if (ready === 0) return Promise.reject(expired(0, 0))
+      }
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const park = ready !== 0 && !reactor.mayResolveAtOnce()
+    if (ready !== 0 && !park) return Promise.resolve(resolved(owner, ready))
+    return new Promise<R>((resolve, reject) => {
+      const wait = new Wait(registration, mask, owner, resolved, resolve, reject)
+      if (options !== undefined) wait.#limit(options)
+      registration.link(wait)
+      if (park) {
+        reactor.countParked()
+        reactor.park(wait)
+      }
+    })
+  }
+
+  #limit({ signal, timeout }: WaitOptions): void {
+    if (timeout !== undefined && timeout > 0 && timeout !== Infinity) {
+      this.#stopDeadline = startDeadline(timeout, (elapsed) => this.#expire(timeout, elapsed))
+    }
+    if (signal !== undefined) {
+      this.#detachSignal = onAbort(signal, () => {
+        this.#detach()
+        this.#reject(signal.reason)
+      })
+    }
+  }
+
+  /** Looks before it accuses: what the kernel has delivered by now wins over the deadline. */
+  #expire(timeout: number, elapsed: number): void {
+    const { registration } = this
+    let ready = 0
+    try {
+      ready = (registration.reactor.probe(registration.fd, registration.interest) | registration.ready(this.mask)) & this.mask
+    } catch {
+      // The descriptor is gone, so nothing of it is ready.
+    }
+    this.#detach()
+    if (ready !== 0) this.#resolve(this.resolved(this.owner, ready))
+    else this.#reject(expired(timeout, elapsed))
+  }
+
+  #detach(): void {
+    this.registration.unlink(this)
+    this.#stopDeadline?.()
+    this.#detachSignal?.()
+  }
+
+  override fire(): void {
+    // An event may be older than the last read, and tell of a hang-up that is over.
+    if (this.registration.level || this.mask === CLOSED) this.registration.confirm(this.mask)
+    // A listener that ran before us may have taken and cleared it.
+    const ready = this.registration.ready(this.mask)
+    if (ready === 0) return
+    this.#detach()
+    this.#resolve(this.resolved(this.owner, ready))
+  }
+
+  override end(error: Error): void {
+    this.#detach()
+    this.#reject(error)
+  }
+}
+
+/** The error of a wait that was not over within `timeout` milliseconds. */
+export function expired(timeout: number, elapsed: number): TimeoutError {
+  return new TimeoutError(`not ready within ${timeout} ms`, timeout, elapsed)
+}
