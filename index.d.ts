@@ -49,6 +49,11 @@ export declare class NativeReactor {
   setInterest(slot: number, generation: number, interest: number): number
   /** Applies now what the board asks for: submissions, the hold on the event loop, a turn for parked work. */
   flush(): void
+  /**
+   * The threaded driver starts no turn while held back: what the thread sees meanwhile waits. The embedded driver runs in
+   * the loop, whose other phases always get their time.
+   */
+  holdBack(held: boolean): void
   /** A function for dispatch: looks for more events if that is likely to find some, and puts them on the board. */
   collectAgain(): () => void
   /** Whether events are told once per change, or once until armed again. */

@@ -7,6 +7,7 @@
 // Imported, as the globals of these names are getters and cost more than what they get.
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
+import { setImmediate } from 'node:timers'
 import * as board from './board.js'
 import { Board } from './board.js'
 import { ErrorCode, invalidArgValue, stateError, systemError } from './errors.js'
@@ -18,6 +19,8 @@ import { TimerQueue } from './timer-queue.js'
 const IMMEDIATE_PER_ITERATION = 128
 /** Milliseconds of listeners' time after which dispatch gives the event loop its turn. */
 const DISPATCH_BUDGET_MS = 5
+/** Dispatches of the threaded driver after which the event loop has its turn. */
+const DISPATCHES_PER_BREATH = 32
 /** Entries dispatched between two looks at the clock. */
 const ENTRIES_PER_LOOK = 32
 
@@ -375,6 +378,7 @@ export class Reactor {
    * again. Deno answers every call after such a report with the same exception, or traps, so there a microtask throws.
    */
   #call(): void {
+    if (this.driver === 'threaded') this.#breathe()
     for (;;) {
       try {
         this.#dispatch()
@@ -389,6 +393,21 @@ export class Reactor {
         })
       }
     }
+  }
+
+  #dispatches = 0
+
+  /**
+   * Runtimes run what a thread asks for one after the other while it is quick to ask, and nothing else of the loop gets
+   * its time. So now and then it may not ask before an immediate has run.
+   */
+  #breathe(): void {
+    if (++this.#dispatches !== DISPATCHES_PER_BREATH) return
+    this.#native.holdBack(true)
+    setImmediate(() => {
+      this.#dispatches = 0
+      this.#native.holdBack(false)
+    })
   }
 
   /** Has `entry` asked again after the batch: what it clears then, others of the batch have been told. */

@@ -19,7 +19,8 @@ use crate::streak::{Streak, When};
 
 pub struct EnvState {
     env: sys::napi_env,
-    pub reactor: RefCell<Reactor>,
+    /// `None` once the environment has ended: its descriptors are closed then, whoever still holds this state.
+    reactor: RefCell<Option<Reactor>>,
     pub timers: RefCell<Timers>,
     pub board: Board,
     /// `None` once the environment is ending.
@@ -85,9 +86,10 @@ impl EnvState {
                 }
             }
         }
+        let collector = reactor.collector().clone();
         let state = Rc::new(EnvState {
             env,
-            reactor: RefCell::new(reactor),
+            reactor: RefCell::new(Some(reactor)),
             timers: RefCell::new(timers),
             board,
             driver: RefCell::new(None),
@@ -100,7 +102,6 @@ impl EnvState {
             turns: Cell::new(0),
             dispatches: Cell::new(0),
         });
-        let collector = state.reactor.borrow().collector().clone();
         let driver = match wanted {
             Wanted::Embedded => Embedded::start(env, &state, collector.fd()).map(Driver::Embedded),
             Wanted::Threaded => Threaded::start(env, &state, collector).map(Driver::Threaded),
@@ -126,6 +127,11 @@ impl EnvState {
             }
         }
         Ok(state)
+    }
+
+    /// What `with` makes of the reactor; `None` once the environment has ended. `with` must not run JavaScript.
+    pub fn with_reactor<R>(&self, with: impl FnOnce(&mut Reactor) -> R) -> Option<R> {
+        self.reactor.borrow_mut().as_mut().map(with)
     }
 
     /// One turn: collect without blocking, deliver, tell JavaScript. See docs/ARCHITECTURE.md for its order.
@@ -196,9 +202,11 @@ impl EnvState {
         events.clear();
         match &*self.driver.borrow() {
             Some(Driver::Embedded(_)) => {
-                let collector = self.reactor.borrow().collector().clone();
                 // The poller is ours and open: nothing but a signal can fail this, and that is retried.
-                if collector.collect(buffer, events, Some(Duration::ZERO)) == Ok(true) {
+                let collected = self.with_reactor(|reactor| {
+                    reactor.collector().collect(buffer, events, Some(Duration::ZERO))
+                });
+                if collected == Some(Ok(true)) {
                     self.timers.borrow_mut().alarmed();
                 }
             }
@@ -210,8 +218,10 @@ impl EnvState {
             None => return,
         }
         self.board.begin_batch();
-        self.board.readiness(|readiness| {
-            self.reactor.borrow_mut().deliver(readiness, events, |key, bits| self.board.woken(key, bits));
+        self.with_reactor(|reactor| {
+            self.board.readiness(|readiness| {
+                reactor.deliver(readiness, events, |key, bits| self.board.woken(key, bits));
+            });
         });
     }
 
@@ -302,9 +312,8 @@ impl EnvState {
     /// Does what JavaScript submitted.
     fn drain(&self) {
         if self.board.submitted() {
-            self.board.readiness(|readiness| {
-                let mut reactor = self.reactor.borrow_mut();
-                self.board.drain(|key| reactor.rearm(readiness, key));
+            self.with_reactor(|reactor| {
+                self.board.readiness(|readiness| self.board.drain(|key| reactor.rearm(readiness, key)));
             });
         }
         if self.board.timers_submitted() {
@@ -317,7 +326,7 @@ impl EnvState {
         self.drain();
         if let Some(nanos) = self.timers.borrow_mut().alarm() {
             // A clock that reaches as far as the alarm's cannot refuse a time.
-            let _ = self.reactor.borrow().set_alarm(nanos);
+            self.with_reactor(|reactor| reactor.set_alarm(nanos));
         }
         if let Some(driver) = &*self.driver.borrow() {
             let hold = self.board.wants_ref();
@@ -333,9 +342,16 @@ impl EnvState {
         }
     }
 
+    pub fn hold_back(&self, held: bool) {
+        if let Some(Driver::Threaded(driver)) = &*self.driver.borrow() {
+            driver.hold_back(held);
+        }
+    }
+
     /// Ends everything that belongs to the environment, in its cleanup hook: descriptors we own are closed, the
-    /// board's and the callback's references given back. No JavaScript runs after this.
-    fn close(&self) -> Option<Driver> {
+    /// board's and the callback's references given back. No JavaScript runs after this. What is returned is to be ended
+    /// in this order; the reactor's own descriptors go with it, however long some runtimes keep this state.
+    fn close(&self) -> (Option<Driver>, Option<Reactor>) {
         let driver = self.driver.take();
         if let Some(Calls { dispatch, context }) = self.calls.take() {
             // SAFETY: on the JS thread while the environment lives; each is given back once.
@@ -346,12 +362,14 @@ impl EnvState {
                 }
             }
         }
-        let owned = self.board.readiness(|readiness| self.reactor.borrow_mut().close(readiness));
-        for fd in owned {
-            asyncfd_core::registration::close_owned(fd);
+        let mut reactor = self.reactor.take();
+        if let Some(reactor) = &mut reactor {
+            for fd in self.board.readiness(|readiness| reactor.close(readiness)) {
+                asyncfd_core::registration::close_owned(fd);
+            }
         }
         self.board.release();
-        driver
+        (driver, reactor)
     }
 }
 
@@ -372,19 +390,23 @@ impl Drop for TurnGuard<'_> {
 unsafe extern "C" fn on_async_cleanup(hook: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
     // SAFETY: the count taken in `start`; the hook runs once.
     let state = unsafe { Rc::from_raw(data.cast_const().cast::<EnvState>()) };
-    match state.close() {
+    let (driver, reactor) = state.close();
+    match driver {
         Some(Driver::Embedded(driver)) => driver.close(hook),
         // SAFETY: this hook's own handle, removed once.
         _ => unsafe {
             sys::napi_remove_async_cleanup_hook(hook);
         },
     }
+    drop(reactor);
 }
 
 unsafe extern "C" fn on_cleanup(data: *mut c_void) {
     // SAFETY: as in `on_async_cleanup`.
     let state = unsafe { Rc::from_raw(data.cast_const().cast::<EnvState>()) };
-    if let Some(Driver::Threaded(driver)) = state.close() {
+    let (driver, reactor) = state.close();
+    if let Some(Driver::Threaded(driver)) = driver {
         driver.close();
     }
+    drop(reactor);
 }

@@ -5,9 +5,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use asyncfd_core::error::Error;
+use asyncfd_core::error::{Error, STALE};
 use asyncfd_core::probe;
 use asyncfd_core::reactor::Reactor;
+use asyncfd_core::readiness::Readiness;
 use asyncfd_core::registration::{Key, Trigger};
 use asyncfd_core::timers::Timers;
 use napi::bindgen_prelude::{FromNapiValue, Result, ToNapiValue, TypeName, ValidateNapiValue};
@@ -154,8 +155,7 @@ impl NativeReactor {
     #[napi]
     pub fn register(&self, fd: i32, interest: u32, owned: bool) -> i32 {
         let board = &self.state.board;
-        let registered =
-            board.readiness(|words| self.state.reactor.borrow_mut().register(words, fd, interest, owned));
+        let registered = self.with_words(|reactor, words| reactor.register(words, fd, interest, owned));
         match registered {
             Ok(registered) => {
                 board.set_superseded(registered.superseded.map(|key| key.slot));
@@ -170,25 +170,29 @@ impl NativeReactor {
     #[napi]
     pub fn deregister(&self, slot: u32, generation: u32) -> i32 {
         let key = Key { slot, generation };
-        let fd = self.state.board.readiness(|words| self.state.reactor.borrow_mut().deregister(words, key));
-        fd.map_or_else(errno, |fd| fd.is_some().into())
+        self.with_words(|reactor, words| reactor.deregister(words, key))
+            .map_or_else(errno, |fd| fd.is_some().into())
     }
 
     /// Changes what a registration asks the kernel for: 0 or a negative errno.
     #[napi]
     pub fn set_interest(&self, slot: u32, generation: u32, interest: u32) -> i32 {
         let key = Key { slot, generation };
-        let set = self
-            .state
-            .board
-            .readiness(|words| self.state.reactor.borrow_mut().set_interest(words, key, interest));
-        set.map_or_else(errno, |()| 0)
+        self.with_words(|reactor, words| reactor.set_interest(words, key, interest))
+            .map_or_else(errno, |()| 0)
     }
 
     /// Applies now what the board asks for: submissions, the hold on the event loop, a turn for parked work.
     #[napi]
     pub fn flush(&self) {
         self.state.settle();
+    }
+
+    /// The threaded driver starts no turn while held back: what the thread sees meanwhile waits. The embedded driver runs in
+    /// the loop, whose other phases always get their time.
+    #[napi]
+    pub fn hold_back(&self, held: bool) {
+        self.state.hold_back(held);
     }
 
     /// A function for dispatch: looks for more events if that is likely to find some, and puts them on the board.
@@ -203,13 +207,13 @@ impl NativeReactor {
     /// Whether events are told once per change, or once until armed again.
     #[napi(getter)]
     pub fn is_edge(&self) -> bool {
-        self.state.reactor.borrow().trigger() == Trigger::Edge
+        self.state.with_reactor(|reactor| reactor.trigger()) == Some(Trigger::Edge)
     }
 
     #[napi]
     pub fn metrics(&self) -> NativeMetrics {
-        let reactor = self.state.reactor.borrow();
-        let core = reactor.metrics();
+        let (core, registered) =
+            self.state.with_reactor(|reactor| (reactor.metrics(), reactor.len())).unwrap_or_default();
         NativeMetrics {
             turns: self.state.turns.get() as f64,
             dispatches: self.state.dispatches.get() as f64,
@@ -218,8 +222,18 @@ impl NativeReactor {
             unwanted: core.unwanted as f64,
             stale: core.stale as f64,
             lost: core.lost as f64,
-            registered: reactor.len() as u32,
+            registered: registered as u32,
             timers: self.state.timers.borrow().len() as u32,
         }
+    }
+}
+
+impl NativeReactor {
+    fn with_words<R>(
+        &self,
+        with: impl FnOnce(&mut Reactor, Readiness) -> std::result::Result<R, Error>,
+    ) -> std::result::Result<R, Error> {
+        let board = &self.state.board;
+        self.state.with_reactor(|reactor| board.readiness(|words| with(reactor, words))).unwrap_or(Err(STALE))
     }
 }

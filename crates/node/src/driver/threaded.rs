@@ -42,12 +42,25 @@ struct HandOver {
     alarm: bool,
     /// A turn is wanted though the kernel has nothing to tell.
     asked: bool,
+    /// No turn may be asked for now.
+    held: bool,
     stop: bool,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, HandOver> {
         self.hand_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits as long as `condition` holds and the driver is not closed.
+    fn wait_while<'a>(
+        &self,
+        hand_over: MutexGuard<'a, HandOver>,
+        condition: impl Fn(&HandOver) -> bool,
+    ) -> MutexGuard<'a, HandOver> {
+        self.taken
+            .wait_while(hand_over, |hand_over| !hand_over.stop && condition(hand_over))
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,6 +162,13 @@ impl Threaded {
         }
     }
 
+    /// Keeps the thread from asking for a turn, until told otherwise. The runtime runs what it asks for meanwhile without
+    /// going back to its loop, however often.
+    pub fn hold_back(&self, held: bool) {
+        self.shared.lock().held = held;
+        self.shared.taken.notify_one();
+    }
+
     pub fn turn_began(&self) {
         self.asked.set(false);
     }
@@ -198,24 +218,24 @@ fn wait(shared: &Shared, function: &Function) {
             continue;
         }
         hand_over.events.append(&mut events);
-        drop(hand_over);
-        if !function.call() {
-            return;
-        }
-        let mut hand_over = shared.lock();
-        while !hand_over.events.is_empty() && !hand_over.stop {
-            if std::mem::take(&mut hand_over.asked) {
-                drop(hand_over);
-                if !function.call() {
-                    return;
-                }
-                hand_over = shared.lock();
-                continue;
+        loop {
+            hand_over = shared.wait_while(hand_over, |hand_over| hand_over.held);
+            if hand_over.stop {
+                return;
             }
-            hand_over = shared.taken.wait(hand_over).unwrap_or_else(PoisonError::into_inner);
-        }
-        if hand_over.stop {
-            return;
+            drop(hand_over);
+            if !function.call() {
+                return;
+            }
+            hand_over = shared
+                .wait_while(shared.lock(), |hand_over| !hand_over.events.is_empty() && !hand_over.asked);
+            if hand_over.stop {
+                return;
+            }
+            if hand_over.events.is_empty() {
+                break;
+            }
+            hand_over.asked = false;
         }
     }
 }
