@@ -1,5 +1,7 @@
 /**
  * Workers that end while they wait: nothing crashes, hangs or leaks. `npm run soak workers` is the long form.
+ *
+ * Portable: bun, deno
  */
 import { Worker } from 'node:worker_threads'
 import { AsyncFd, Interest } from 'asyncfd'

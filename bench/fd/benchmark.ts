@@ -11,7 +11,7 @@ import * as sys from 'asyncfd/sys'
 import { canPin, type Placement, startScript } from '../harness/child.js'
 import type { Measured } from '../harness/measure.js'
 import { install } from '../harness/peers.js'
-import { figure, interleave, type Rounds } from '../harness/rounds.js'
+import { type Entry, figure, interleave, type Rounds } from '../harness/rounds.js'
 import { ratio, spread } from '../harness/stats.js'
 import type { Bar, Group, Row } from '../harness/table.js'
 import type { Benchmark, Effort } from '../main.js'
@@ -119,20 +119,22 @@ async function* fed({ rounds, ms }: Effort): AsyncGenerator<Group> {
   const placements: Placement[] = canPin ? ['any', 'one core', 'apart'] : ['any']
   for (const count of [1, 100]) {
     for (const placement of placements) {
-      const feed = (name: Name) =>
+      const feed = (scenario: string, name: string) =>
         withFifos(count + 1, async ([acknowledgements, ...fifos]) => {
           const feeder = startScript('fd/feeder.js', [acknowledgements!, ...fifos], placement === 'any' ? undefined : 1)
           try {
-            const contender = run('fed', name, placement, ms, acknowledgements!, ...fifos)
+            const contender = run(scenario, name, placement, ms, acknowledgements!, ...fifos)
             const [mine, trips] = await Promise.all([contender, feeder.measured])
             return { ...mine, ...trips }
           } finally {
             feeder.process.kill('SIGKILL')
           }
         })
-      const entries = waiting.map((name) => ({ name, run: () => feed(name) }))
+      const entries: Entry[] = waiting.map((name) => ({ name, run: () => feed('fed', name) }))
+      // With one descriptor a thread can just block: nobody who waits in an event loop can cost less.
+      if (count === 1) entries.push({ name: BLOCKED, run: () => feed('blocked', 'callback') })
       const results = await interleave(`fed, ${count}, ${placement}`, entries, rounds)
-      const ours = (name: Name) => name === 'callback' || name === 'promise'
+      const ours = (name: string) => name === 'callback' || name === 'promise'
       yield {
         title: `${count === 1 ? 'One descriptor' : `${count} descriptors, woken at random`}, fed by another process: ${FED[placement]}`,
         notes:
@@ -142,7 +144,7 @@ async function* fed({ rounds, ms }: Effort): AsyncGenerator<Group> {
                 'latency is the round trip it sees, from before its write until it has read the acknowledgement',
               ]
             : [],
-        rows: waiting.flatMap((name) => [
+        rows: entries.flatMap(({ name }) => [
           row(results, `${name}: CPU per wake-up`, 'cpuUs', us, name, 'epoll', ours(name) ? most(0.5) : undefined),
           row(results, `${name}: latency`, 'roundTripUs', us, name, 'net.Socket', ours(name) ? most(1) : undefined),
           row(results, `${name}: latency, 99 of 100`, 'p99Us', us, name, 'net.Socket'),
@@ -151,6 +153,8 @@ async function* fed({ rounds, ms }: Effort): AsyncGenerator<Group> {
     }
   }
 }
+
+const BLOCKED = 'no reactor, blocked in read(2)'
 
 const FED: Record<Placement, string> = {
   any: EXPLAINED.any,

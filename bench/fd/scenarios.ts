@@ -57,6 +57,17 @@ const fed: Scenario = (start, ms, acknowledgements, ...fifos) => {
   contender.write(writer, BYTE)
 }
 
+/** The same with no reactor at all: the main thread blocks in read(2). What the kernel's waking and being woken cost. */
+const blocked: Scenario = (_start, ms, acknowledgements, fifo) => {
+  const writer = openWriter(acknowledgements!)
+  const reader = fs.openSync(`/proc/self/fd/${openReader(fifo!)}`, fs.constants.O_RDONLY)
+  const buffer = new Uint8Array(1)
+  const meter = new Meter(ms)
+  for (sys.write(writer, BYTE); sys.read(reader, buffer) === 1; sys.write(writer, BYTE)) {
+    if (meter.woken()) finish(meter)
+  }
+}
+
 /** Eventfds, `active` of `count` of which, spread evenly, are woken at random. */
 const registered: Scenario = (start, ms, count, active) => {
   const contender = start()
@@ -206,7 +217,7 @@ function place(name: Name, placement: Placement): Contender {
   return contender
 }
 
-const scenarios: Record<string, Scenario> = { ownFifo, fed, registered, untouched, traced }
+const scenarios: Record<string, Scenario> = { ownFifo, fed, blocked, registered, untouched, traced }
 const [scenario, name, placement, amount, ...rest] = process.argv.slice(2)
 if (scenario === 'cost') await perOperation(Number(amount), costs[name!]!())
 else scenarios[scenario!]!(() => place(name as Name, placement as Placement), Number(amount), ...rest)
