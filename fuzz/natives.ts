@@ -82,7 +82,8 @@ function countInside(name: string): Op['after'] {
 }
 
 function numbersIn(view: unknown, count: number): number[] {
-  if (!ArrayBuffer.isView(view) || sizeOf(view) < count * 4) return []
+  // A view of detached memory has no bytes, and not even an empty DataView can be made on it.
+  if (count === 0 || !ArrayBuffer.isView(view) || sizeOf(view) < count * 4) return []
   const bytes = new DataView(view.buffer, view.byteOffset, view.byteLength)
   return Array.from({ length: count }, (_, i) => bytes.getInt32(i * 4, true))
 }

@@ -82,10 +82,11 @@ export function parseInotify(
   buffer: ArrayBufferView,
   options: { encoding?: 'utf8' | 'buffer' } = {},
 ): InotifyEvent<string | Buffer>[] {
-  const size = byteLengthOf('buffer', buffer)
   checkOptions(options)
   const { encoding = 'utf8' } = options
   if (encoding !== 'utf8' && encoding !== 'buffer') throw invalidArgType('encoding', `'utf8' or 'buffer'`, encoding)
+  // Last: a getter among the options may detach it.
+  const size = byteLengthOf('buffer', buffer)
   const bytes = Buffer.from(buffer.buffer as ArrayBuffer, buffer.byteOffset, size)
   const view = new DataView(bytes.buffer, bytes.byteOffset, size)
   const events = []

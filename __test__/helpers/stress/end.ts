@@ -249,7 +249,8 @@ export class End {
     if (this.state !== 'open' || !this.canWrite || this.files.b === -1) return
     for (let count: number | symbol = 1; count !== sys.WouldBlock && count !== 0; ) count = this.writeOnce(this.files.a)
     // Behind the back of a oneshot registration it would not learn that there is something to wait for.
-    if (this.model.oneshot) this.tryIo(Interest.WRITABLE)
+    // Where a large piece finds no room a small one may: the last page of a pipe takes it.
+    for (let pieces = 0; this.model.oneshot && pieces < 100 && !this.tryIo(Interest.WRITABLE); pieces++);
   }
 
   /** Through `fd.tryIo`, which may not call. Whether it said WouldBlock, so that nothing is known ready. */
