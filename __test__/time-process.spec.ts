@@ -100,7 +100,38 @@ prints(
   // Deno cannot be told of an exception in the midst of a batch: a microtask throws it, after the batch.
   'deno' in process.versions ? 't0 t2 t4 e1 e3 e5 i1 i2 i3' : 't0 e1 t2 e3 t4 e5 i1 i2 i3',
 )
+const CONTEXT =
+  "import { AsyncLocalStorage, createHook, executionAsyncId } from 'node:async_hooks'; const storage = new AsyncLocalStorage(), seen = [], note = (name) => () => seen.push(name + ' ' + storage.getStore())\n"
+prints(
+  'a context that comes into use after the first timers is kept, and is nobody else’s',
+  `${CONTEXT}
+  timers.setTimeout(note('before'), 5)
+  storage.run('one', () => timers.setTimeout(note('in'), 5))
+  timers.setTimeout(note('after'), 5)
+  timers.setTimeout(() => { note('in a timer')(); storage.run('two', () => timers.setTimeout(note('nested'), 5)) }, 5)
+  timers.setTimeout(() => console.log(seen.join(', ')), 60)`,
+  'before undefined, in one, after undefined, in a timer undefined, nested two',
+)
+prints(
+  'the context in which the first timer is made is not that of the others',
+  `${CONTEXT}
+  storage.run('first', () => { timers.setTimeout(note('first'), 5); queueMicrotask(() => timers.setTimeout(note('its microtask'), 5)) })
+  timers.setTimeout(note('other'), 5)
+  setImmediate(() => { timers.setTimeout(note('later'), 10); timers.setTimeout(() => console.log(seen.join(', ')), 60) })`,
+  'first first, other undefined, its microtask first, later undefined',
+)
 if (onNode) {
+  prints(
+    'async hooks see timers, each with an id of its own in which its callback runs',
+    `${CONTEXT}
+    timers.setTimeout(() => {}, 1)
+    const ids = [], ran = []
+    createHook({ init: (id, type) => { if (type === 'Timeout') ids.push(id) } }).enable()
+    for (let i = 0; i < 3; i++) timers.setTimeout(() => ran.push(executionAsyncId()), 5)
+    await time.sleep(60)
+    console.log(ids.length >= 3 && ran.length === 3 && new Set(ran).size === 3 && ran.every((id) => ids.includes(id)))`,
+    'true',
+  )
   test('what a callback that throws has queued runs when it does in Node', async (t) => {
     const program = (module: string) => `import * as used from '${module}'
       const seen = []

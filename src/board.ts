@@ -20,6 +20,7 @@ export const EXPIRED_COUNT = 9
 export const EXPIRED_CURSOR = 10
 export const EAGER = 11
 export const THREW = 12
+export const TIMER_DRAINS = 13
 export const WOKEN = 16
 export const WOKEN_STRIDE = 3
 export const SUBMIT = 3088
@@ -43,7 +44,6 @@ export const GENERATION = 5
 export const TIMER_STRIDE = 4
 export const TIMER_TIME = 0
 export const TIMER_STATE = 2
-export const TIMER_QUEUED = 3
 export const IDLE = 0
 export const AFTER = 1
 export const AT = 2
@@ -64,6 +64,7 @@ export const LAYOUT: readonly number[] = [
   EXPIRED_CURSOR,
   THREW,
   EAGER,
+  TIMER_DRAINS,
   WOKEN,
   WOKEN_STRIDE,
   SUBMIT,
@@ -83,7 +84,6 @@ export const LAYOUT: readonly number[] = [
   TIMER_STRIDE,
   TIMER_TIME,
   TIMER_STATE,
-  TIMER_QUEUED,
   IDLE,
   AFTER,
   AT,
@@ -92,8 +92,11 @@ export const LAYOUT: readonly number[] = [
 
 const FIRST_CAPACITY = 64
 
+/** The words that there are once: one environment has one reactor, and so one board. */
+export const CONTROL = new Uint32Array(new ArrayBuffer(CONTROL_WORDS * 4))
+
 export class Board {
-  readonly control = new Uint32Array(new ArrayBuffer(CONTROL_WORDS * 4))
+  readonly control = CONTROL
   /** The readiness words of all slots; replaced by {@link grow}, so never kept across a call. */
   slots = new Uint32Array(new ArrayBuffer(FIRST_CAPACITY * STRIDE * 4))
 

@@ -4,20 +4,20 @@
  * @module
  */
 import { theReactor } from './reactor.js'
-import type { WheelTimer } from './timer-queue.js'
+import { BaseTimer } from './timer-queue.js'
 
 /** Disarms the deadline; no effect once it has passed. */
 export type StopDeadline = () => void
 
-class WaitDeadline implements WheelTimer {
-  id = -1
-  refd = false
+class WaitDeadline extends BaseTimer {
   readonly #start = theReactor().now()
 
   constructor(
     readonly ms: number,
     readonly expired: (elapsed: number) => void,
-  ) {}
+  ) {
+    super(false)
+  }
 
   fire(): void {
     this.expired(Math.max(this.ms, theReactor().now() - this.#start))

@@ -13,7 +13,7 @@ import { Board } from './board.js'
 import { ErrorCode, invalidArgValue, stateError, systemError } from './errors.js'
 import { type NativeReactor, native } from './native.js'
 import { type Entry, Registration } from './registration.js'
-import { TimerQueue } from './timer-queue.js'
+import { AHEAD, TimerQueue } from './timer-queue.js'
 
 /** Waits that may resolve at once in one iteration of the event loop; further ones wait for the next turn. */
 const IMMEDIATE_PER_ITERATION = 128
@@ -329,6 +329,7 @@ export class Reactor {
     const count = control[board.EXPIRED_COUNT]!
     for (let cursor = control[board.EXPIRED_CURSOR]!; cursor < count; cursor++) {
       if (this.#isLate(cursor)) return false
+      if (cursor % AHEAD === 0) this.timers.lookAhead(cursor, Math.min(cursor + AHEAD, count))
       control[board.EXPIRED_CURSOR] = cursor + 1
       this.timers.take(control[board.EXPIRED + cursor]!)?.fire()
     }

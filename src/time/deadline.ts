@@ -13,6 +13,8 @@ export class Deadline implements WheelTimer, Disposable {
   /** @internal */
   id = -1
   /** @internal */
+  drain = -1
+  /** @internal */
   refd = false
   #begun: number
   #ms: number
@@ -70,6 +72,11 @@ export class Deadline implements WheelTimer, Disposable {
   /** It will not pass any more. */
   cancel(): void {
     theReactor().timers.cancel(this)
+  }
+
+  /** @internal */
+  touch(): number {
+    return this.#begun
   }
 
   /** @internal */

@@ -5,7 +5,7 @@
  */
 import { ErrorCode, invalidArgValue, stateError } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import type { WheelTimer } from '../timer-queue.js'
+import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant, checkPeriod, checkSignal } from './check.js'
 
 /**
@@ -32,11 +32,7 @@ interface Tick {
 }
 
 /** Made by {@link interval}. */
-export class Interval implements WheelTimer, AsyncIterable<number>, Disposable {
-  /** @internal */
-  id = -1
-  /** @internal */
-  refd = true
+export class Interval extends BaseTimer implements AsyncIterable<number>, Disposable {
   /** Milliseconds between two ticks. */
   readonly period: number
   #behavior: MissedTickBehavior
@@ -49,6 +45,7 @@ export class Interval implements WheelTimer, AsyncIterable<number>, Disposable {
 
   /** @internal */
   constructor(period: number, options: IntervalOptions) {
+    super(true)
     this.period = checkPeriod('ms', period)
     checkSignal(options)
     const { startAt, missedTickBehavior, signal } = options

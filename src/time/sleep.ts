@@ -5,7 +5,7 @@
  */
 import { ErrorCode, invalidArgType, stateError } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import type { WheelTimer } from '../timer-queue.js'
+import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant, checkSignal } from './check.js'
 
 export interface SleepOptions {
@@ -22,15 +22,9 @@ function checkOptions(options: SleepOptions): void {
 }
 
 /** Resolves at an instant. */
-class Waiting implements WheelTimer {
-  id = -1
-  refd: boolean
+class Waiting extends BaseTimer {
   #resolve: (() => void) | undefined
   #detach: (() => void) | undefined
-
-  constructor(ref: boolean) {
-    this.refd = ref
-  }
 
   start(instant: number, signal: AbortSignal | undefined): Promise<void> {
     const { timers } = theReactor()
@@ -89,17 +83,14 @@ function until(instant: number, options: SleepOptions | undefined): Promise<void
  * socket.on('data', () => idle.reset(30_000))
  * await idle.wait()
  */
-export class Sleep implements WheelTimer, Disposable {
-  /** @internal */
-  id = -1
-  /** @internal */
-  refd = true
+export class Sleep extends BaseTimer implements Disposable {
   #deadline: number
   #cancelled = false
   #waits = new Set<{ resolve: () => void; reject: (reason: unknown) => void }>()
 
   /** Sleeps until `ms` milliseconds from now. @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
   constructor(ms: number) {
+    super(true)
     this.#deadline = theReactor().now() + checkDuration('ms', ms)
   }
 

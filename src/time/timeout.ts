@@ -5,15 +5,13 @@
  */
 import { invalidArgType, TimeoutError } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import type { WheelTimer } from '../timer-queue.js'
+import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant } from './check.js'
 
 /** Work: a promise, or a function that starts it and is given a signal that is aborted when time is up. */
 export type Work<R> = PromiseLike<R> | ((signal: AbortSignal) => PromiseLike<R>)
 
-class Limit<R> implements WheelTimer {
-  id = -1
-  refd = true
+class Limit<R> extends BaseTimer {
   #reject!: (error: Error) => void
   #controller: AbortController | undefined
 
@@ -21,7 +19,9 @@ class Limit<R> implements WheelTimer {
   constructor(
     readonly begun: number,
     readonly error: TimeoutError,
-  ) {}
+  ) {
+    super(true)
+  }
 
   run(deadline: number, work: Work<R>): Promise<R> {
     const { timers } = theReactor()

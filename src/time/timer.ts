@@ -4,7 +4,7 @@
  * @module
  */
 import { theReactor } from '../reactor.js'
-import type { WheelTimer } from '../timer-queue.js'
+import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant, checkPeriod, checkSignal } from './check.js'
 
 interface Next {
@@ -19,18 +19,16 @@ interface Next {
  * const timer = Timer.after(100)
  * await timer.next()
  */
-export class Timer implements WheelTimer, AsyncIterable<number>, Disposable {
-  /** @internal */
-  id = -1
-  /** @internal */
-  refd = true
+export class Timer extends BaseTimer implements AsyncIterable<number>, Disposable {
   /** When it is due, or null for never. */
   #due: number | null = null
   /** Infinity: once. */
   #period = Infinity
   readonly #nexts = new Set<Next>()
 
-  private constructor() {}
+  private constructor() {
+    super(true)
+  }
 
   static #make(due: number | null, period = Infinity): Timer {
     const timer = new Timer()

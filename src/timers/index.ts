@@ -4,16 +4,24 @@
  *
  * @module
  */
-import { AsyncResource } from 'node:async_hooks'
 // Imported, as the global is a getter and costs more than what it gets.
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { invalidArgType } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import { isFresh, type WheelTimer } from '../timer-queue.js'
+import { isFresh, type TimerQueue, type WheelTimer } from '../timer-queue.js'
+import { type Context, captureContext, runInContext } from './context.js'
 
 /** The longest duration, as in Node; anything longer is 1. */
 const LONGEST_MS = 0x7fffffff
+
+let queue: TimerQueue | undefined
+
+/** Starts the reactor at the first timer. */
+function timers(): TimerQueue {
+  queue ??= theReactor().timers
+  return queue
+}
 
 type Callback<A extends unknown[]> = (...args: A) => void
 
@@ -21,32 +29,38 @@ type Callback<A extends unknown[]> = (...args: A) => void
 const byNumber = new Map<number, Timeout>()
 let lastNumber = 0
 
-const NONE: unknown[] = []
-const RESOURCE = { requireManualDestroy: true }
-
 /** Runs Node's tick queue and the microtasks, which come between two timers. */
 const runTicks = (process as { _tickCallback?: () => void })._tickCallback
 
+/** What only few timers have. */
+interface Rare {
+  readonly args: unknown[] | null
+  readonly repeats: boolean
+  /** 0 until it is asked for. */
+  number: number
+}
+const NOTHING_RARE: Rare = Object.freeze({ args: null, repeats: false, number: 0 })
+
 /** What {@link setTimeout} and {@link setInterval} return: Node's `Timeout`. */
-export class Timeout extends AsyncResource implements WheelTimer, Disposable {
+export class Timeout implements WheelTimer, Disposable {
   /** @internal */
   id = -1
   /** @internal */
+  drain = -1
+  /** @internal */
   refd = true
   #callback: Callback<unknown[]> | null
-  readonly #args: unknown[]
   #ms: number
-  readonly #repeats: boolean
-  #number = 0
+  readonly #context: Context
+  #rare: Rare
 
   /** @internal */
-  constructor(callback: Callback<unknown[]>, ms: unknown, args: unknown[], repeats: boolean) {
-    super('Timeout', RESOURCE)
+  constructor(callback: Callback<unknown[]>, ms: unknown, args: unknown[] | null, repeats: boolean) {
     this.#callback = callback
-    this.#args = args.length === 0 ? NONE : args
     this.#ms = duration(ms)
-    this.#repeats = repeats
-    theReactor().timers.after(this, this.#ms)
+    this.#context = captureContext()
+    this.#rare = args === null && !repeats ? NOTHING_RARE : { args, repeats, number: 0 }
+    timers().after(this, this.#ms)
   }
 
   /** @internal Faster than `instanceof`, and blind to what only looks like one. */
@@ -55,15 +69,19 @@ export class Timeout extends AsyncResource implements WheelTimer, Disposable {
   }
 
   /** @internal */
+  touch(): number {
+    return this.drain + this.#ms + (this.#context === null ? 0 : this.#context.asyncId())
+  }
+
+  /** @internal */
   fire(): void {
     const callback = this.#callback
     if (callback === null) return
     try {
-      if (this.#args === NONE) this.runInAsyncScope(callback, this)
-      else this.runInAsyncScope(callback, this, ...this.#args)
+      runInContext(this.#context, callback, this, this.#rare.args)
     } finally {
       if (this.#callback !== null && this.id === -1) {
-        if (this.#repeats) theReactor().timers.after(this, this.#ms)
+        if (this.#rare.repeats) timers().after(this, this.#ms)
         else this.#forget()
       }
     }
@@ -71,34 +89,34 @@ export class Timeout extends AsyncResource implements WheelTimer, Disposable {
   }
 
   #forget(): void {
-    if (this.#number !== 0) byNumber.delete(this.#number)
+    const { number } = this.#rare
+    if (number !== 0) byNumber.delete(number)
   }
 
   /** @internal */
   clear(): void {
     this.#callback = null
     this.#forget()
-    theReactor().timers.cancel(this)
+    timers().cancel(this)
   }
 
   /** Starts its duration afresh. One that has fired starts again. */
   refresh(): this {
     if (isFresh(this) || this.#callback === null) return this
-    const { timers } = theReactor()
-    if (this.id === -1) timers.after(this, this.#ms)
-    else timers.refresh(this)
+    if (this.id === -1) timers().after(this, this.#ms)
+    else timers().refresh(this)
     return this
   }
 
   /** It keeps the process alive. The default. */
   ref(): this {
-    theReactor().timers.setRef(this, true)
+    timers().setRef(this, true)
     return this
   }
 
   /** It does not keep the process alive. */
   unref(): this {
-    theReactor().timers.setRef(this, false)
+    timers().setRef(this, false)
     return this
   }
 
@@ -114,11 +132,11 @@ export class Timeout extends AsyncResource implements WheelTimer, Disposable {
 
   /** A number that `clearTimeout` and `clearInterval` take. */
   [Symbol.toPrimitive](): number {
-    if (this.#number === 0) {
-      this.#number = ++lastNumber
-      if (this.#callback !== null && this.id !== -1) byNumber.set(this.#number, this)
+    if (this.#rare.number === 0) {
+      this.#rare = { ...this.#rare, number: ++lastNumber }
+      if (this.#callback !== null && this.id !== -1) byNumber.set(lastNumber, this)
     }
-    return this.#number
+    return this.#rare.number
   }
 
   [Symbol.dispose](): void {
@@ -136,7 +154,11 @@ function warnsOfAll(): boolean {
 /** Coerces as Node does, with Node's warnings. Throws for a BigInt or a symbol, as Node does. */
 function duration(ms: unknown): number {
   const coerced = ms === undefined ? 1 : (ms as number) * 1
-  if (coerced >= 1 && coerced <= LONGEST_MS) return coerced
+  if (coerced >= 1 && coerced <= LONGEST_MS) {
+    // Whole ones as small integers: another number would be an object of its own in each timer.
+    const whole = coerced | 0
+    return whole === coerced ? whole : coerced
+  }
   if (coerced > LONGEST_MS) {
     warn(`${coerced} does not fit into a 32-bit signed integer.`, 'TimeoutOverflowWarning')
   } else if (coerced < 0 && unwarned.negative) {
@@ -153,8 +175,14 @@ function warn(what: string, type: string): void {
   process.emitWarning(`${what}\nTimeout duration was set to 1.`, type)
 }
 
-function check(callback: unknown): void {
+function start(callback: unknown, ms: unknown, args: unknown[] | null, repeats: boolean): Timeout {
   if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
+  return new Timeout(callback as Callback<unknown[]>, ms, args, repeats)
+}
+
+/** The arguments after the first two; null for none, which makes no array. */
+function rest(all: IArguments): unknown[] | null {
+  return all.length > 2 ? Array.prototype.slice.call(all, 2) : null
 }
 
 /**
@@ -165,15 +193,17 @@ function check(callback: unknown): void {
  * const timer = setTimeout(hangUp, 30_000)
  * socket.on('data', () => timer.refresh())
  */
-export function setTimeout<A extends unknown[]>(callback: Callback<A>, ms?: number, ...args: A): Timeout {
-  check(callback)
-  return new Timeout(callback as Callback<unknown[]>, ms, args, false)
+export function setTimeout<A extends unknown[]>(callback: Callback<A>, ms?: number, ...args: A): Timeout
+export function setTimeout(callback: unknown, ms?: number): Timeout {
+  // biome-ignore lint/complexity/noArguments: a rest parameter makes an array for every call
+  return start(callback, ms, rest(arguments), false)
 }
 
 /** Calls `callback` every `ms` milliseconds, each time that long after the last call. @throws `ERR_INVALID_ARG_TYPE` */
-export function setInterval<A extends unknown[]>(callback: Callback<A>, ms?: number, ...args: A): Timeout {
-  check(callback)
-  return new Timeout(callback as Callback<unknown[]>, ms, args, true)
+export function setInterval<A extends unknown[]>(callback: Callback<A>, ms?: number, ...args: A): Timeout
+export function setInterval(callback: unknown, ms?: number): Timeout {
+  // biome-ignore lint/complexity/noArguments: as above
+  return start(callback, ms, rest(arguments), true)
 }
 
 /** Ends a timer of this module, given as such or as its number. Anything else is ignored, as in Node. */

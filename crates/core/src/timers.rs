@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | `TIME` (two words, an f64) | JS | milliseconds: a duration, or with `AT` an instant |
 //! | `STATE` | JS, and core at expiry | see the constants |
-//! | `QUEUED` | JS sets, core clears at the drain | the timer is in the submission ring since the last drain |
 //!
 //! A start, a cancel and a refresh are writes of these; the timer is then *submitted*, and looked at in the drain: what
 //! counts is what its words say then. The drain stamps the time, so no clock is read per call, and none can be stale: a
@@ -19,7 +18,6 @@ use crate::wheel::{Progress, Wheel};
 pub const STRIDE: usize = 4;
 pub const TIME: usize = 0;
 pub const STATE: usize = 2;
-pub const QUEUED: usize = 3;
 
 /// Not running.
 pub const IDLE: u32 = 0;
@@ -82,12 +80,7 @@ impl Timers {
         }
         let now_ms = self.clock.now_ms();
         for id in submitted {
-            let (Some(state), Some(queued), Some(time)) =
-                (words.word(id, STATE), words.word(id, QUEUED), words.time_ms(id))
-            else {
-                continue;
-            };
-            queued.set(0);
+            let (Some(state), Some(time)) = (words.word(id, STATE), words.time_ms(id)) else { continue };
             let deadline_ms = match state.get() {
                 AFTER => now_ms + time,
                 AT => time,

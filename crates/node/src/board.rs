@@ -20,6 +20,7 @@
 //! | `EAGER` | native | 1: dispatch asks natively for more when its batch is done |
 //! | `WOKEN..` | native | the woken ring: slot, generation, bits |
 //! | `SUBMIT..` | JS | the submission ring: slot, generation to arm again |
+//! | `TIMER_DRAINS` | native | how often that ring was drained; a timer submitted at this count is in it |
 //! | `TIMER..` | JS | the ring of submitted timers |
 //! | `EXPIRED..` | native | the ring of expired timers |
 
@@ -46,6 +47,7 @@ const EXPIRED_COUNT: usize = 9;
 const EXPIRED_CURSOR: usize = 10;
 const EAGER: usize = 11;
 const THREW: usize = 12;
+const TIMER_DRAINS: usize = 13;
 const WOKEN: usize = 16;
 const WOKEN_STRIDE: usize = 3;
 const SUBMIT: usize = WOKEN + EVENTS_PER_TURN * WOKEN_STRIDE;
@@ -55,6 +57,9 @@ const TIMER: usize = SUBMIT + SUBMIT_CAPACITY * SUBMIT_STRIDE;
 const TIMER_CAPACITY: usize = 4096;
 const EXPIRED: usize = TIMER + TIMER_CAPACITY;
 const EXPIRED_CAPACITY: usize = 4096;
+/// Counts stay small integers in JavaScript. One that comes round again does harm only to a timer that is refreshed, for the first
+/// time since, in the very drain that has its number: that refresh is lost.
+const DRAINS_MASK: u32 = 0x3fff_ffff;
 const CONTROL_WORDS: usize = EXPIRED + EXPIRED_CAPACITY;
 
 /// The layout in the order of `LAYOUT` in `src/board.ts`, which refuses to start on another.
@@ -72,6 +77,7 @@ pub const LAYOUT: [usize; 37] = [
     EXPIRED_CURSOR,
     THREW,
     EAGER,
+    TIMER_DRAINS,
     WOKEN,
     WOKEN_STRIDE,
     SUBMIT,
@@ -91,7 +97,6 @@ pub const LAYOUT: [usize; 37] = [
     timers::STRIDE,
     timers::TIME,
     timers::STATE,
-    timers::QUEUED,
     timers::IDLE as usize,
     timers::AFTER as usize,
     timers::AT as usize,
@@ -226,6 +231,8 @@ impl Board {
     /// Empties the ring of submitted timers.
     pub fn submitted_timers(&self) -> impl Iterator<Item = u32> + '_ {
         let count = (self.word(TIMER_COUNT).replace(0) as usize).min(TIMER_CAPACITY);
+        let drains = self.word(TIMER_DRAINS);
+        drains.set(drains.get().wrapping_add(1) & DRAINS_MASK);
         (0..count).map(|index| self.word(TIMER + index).get())
     }
 
