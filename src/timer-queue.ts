@@ -61,8 +61,11 @@ export class TimerQueue {
   readonly #board: Board
   /** Who runs under each number. */
   readonly #running: (WheelTimer | undefined)[] = []
-  /** The first free number, which names the next one in its words, or -1. */
+  /** The first number that was used and is free, which names the next one in its words; or -1. */
   #free = -1
+  /** The first of the numbers that come after all that are in use. */
+  #fresh = 0
+  #live = 0
   /** What looking ahead has read; kept, or it would not be read. */
   ahead = 0
 
@@ -89,6 +92,7 @@ export class TimerQueue {
       id = this.#free
       if (id === -1) id = this.#another()
       else this.#free = words[id << TIMER_SHIFT]!
+      this.#live++
       timer.id = id
       this.#running[id] = timer
       if (timer.refd) this.#reactor.hold(1)
@@ -101,7 +105,7 @@ export class TimerQueue {
   }
 
   #another(): number {
-    const id = this.#running.length
+    const id = this.#fresh++
     if (id === this.#board.timerCapacity) {
       this.#reactor.growTimers()
       words = this.#board.timers
@@ -143,6 +147,11 @@ export class TimerQueue {
     this.#running[id] = undefined
     words[id << TIMER_SHIFT] = this.#free
     this.#free = id
+    if (--this.#live === 0) {
+      // Numbers in their order again: timers made one after the other then lie side by side in every memory.
+      this.#free = -1
+      this.#fresh = 0
+    }
     if (timer.refd) this.#reactor.release(1)
   }
 

@@ -114,13 +114,15 @@ async function* memory({ rounds }: Effort): AsyncGenerator<Group> {
 async function* turns({ rounds }: Effort): AsyncGenerator<Group> {
   const rows: Row[] = []
   for (const kind of ['uniform', 'bunched', 'refreshed'] as const) {
-    const entry: Entry = { name: kind, run: async () => ({ ms: await longestTurn(kind, MILLION) }) }
-    const values = figure(await interleave('turns', [entry], Math.min(rounds, 3)), kind, 'ms')
-    rows.push({ name: kind, figure: ms(spread(values).median), ratio: spread(values), peer: '1 ms', bar: most(1) })
+    const entry: Entry = { name: kind, run: () => longestTurn(kind, MILLION) }
+    const done = await interleave('turns', [entry], Math.min(rounds, 3))
+    const [ours, all] = [figure(done, kind, 'ours'), figure(done, kind, 'all')]
+    rows.push({ name: kind, figure: ms(spread(ours).median), ratio: spread(ours), peer: '1 ms', bar: most(1) })
+    rows.push({ name: `${kind}, with garbage collection`, figure: ms(spread(all).median) })
   }
   yield {
     title: 'The longest iteration of the event loop with a million deadlines',
-    notes: ['pending and cascading for 3.5 s, then cancelled, 2,000 in an iteration; garbage collection included'],
+    notes: ['pending and cascading for 3.5 s, then cancelled, 2,000 in an iteration; what fires has nothing to do'],
     rows,
   }
 }

@@ -60,8 +60,8 @@ pub enum Wanted {
     Threaded,
 }
 
-/// Timers that fire or move in one turn, at most: about a tenth of a millisecond.
-const TIMERS_PER_TURN: usize = 4096;
+/// Timers that fire or move in one turn, at most: half a millisecond where none of them is in the cache.
+const TIMERS_PER_TURN: usize = 2048;
 
 impl EnvState {
     /// Makes the state and starts its driver. The message says what failed.
