@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: a tour on real descriptors, all of them awaited at the same time. Each station (examples/demo) checks what
+ * `npm run demo`: a tour on real descriptors and timers, all of them awaited at the same time. Each station (examples/demo) checks what
  * it shows; the exit code is 0 only if everything was as it should be.
  */
 import { Worker } from 'node:worker_threads'
@@ -13,8 +13,9 @@ import { createReport, type Row } from './demo/report.js'
 import type { Station } from './demo/station.js'
 import { tcp } from './demo/tcp.js'
 import { timedOut } from './demo/timed-out.js'
+import { timers } from './demo/timers.js'
 
-const stations: Station[] = [fifo, inotify, eventfd, pty, tcp, timedOut, aborted]
+const stations: Station[] = [fifo, inotify, eventfd, pty, tcp, timedOut, aborted, timers]
 
 /** No station takes longer than this. */
 const LIMIT_MS = 20_000

@@ -49,3 +49,22 @@ export function install(name: string): string | null {
           .find((line) => line.includes('Error')) ?? status
       }`
 }
+
+/** Builds the peer that is written in Rust, if need be, and runs it. Gives what it prints, or throws with why it cannot be had. */
+export function runRust(name: string, ...args: string[]): string {
+  const target = fileURLToPath(new URL('../../../target/peers', import.meta.url))
+  const command = [
+    'run',
+    '--quiet',
+    '--release',
+    '--manifest-path',
+    `${home}/${name}/Cargo.toml`,
+    '--target-dir',
+    target,
+    '--',
+    ...args,
+  ]
+  const { status, stdout, stderr, error } = spawnSync('cargo', command, { encoding: 'utf8', maxBuffer: 1 << 26 })
+  if (status !== 0) throw new Error(`cargo run ${name}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
+  return stdout
+}

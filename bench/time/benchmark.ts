@@ -5,6 +5,8 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { startScript } from '../harness/child.js'
+import { runRust } from '../harness/peers.js'
 import { type Entry, figure, interleave } from '../harness/rounds.js'
 import { quantile, ratio, spread } from '../harness/stats.js'
 import type { Bar, Group, Row } from '../harness/table.js'
@@ -129,9 +131,24 @@ async function* turns({ rounds }: Effort): AsyncGenerator<Group> {
 
 async function* accuracy({ ms: time }: Effort): AsyncGenerator<Group> {
   const rows: Row[] = []
-  for (const side of names) {
-    const late = await lateness(side, time * 10)
-    const [median, p99] = [quantile(Array.from(late), 0.5), quantile(Array.from(late), 0.99)]
+  const notes = ['of an idle machine only; node and tokio round to whole milliseconds']
+  const count = time * 10
+  const sides: [string, () => Promise<number[]>][] = [
+    ...names.map((side): [string, () => Promise<number[]>] => [side, async () => Array.from(await lateness(side, count))]),
+    ...['tokio', 'async-io'].map((peer): [string, () => Promise<number[]>] => [
+      peer,
+      async () => (JSON.parse(runRust('sleeps', peer, String(count), '20')) as number[]).sort((a, b) => a - b),
+    ]),
+  ]
+  for (const [side, measure] of sides) {
+    let late: number[]
+    try {
+      late = await measure()
+    } catch (error) {
+      notes.push(`${side} is left out: ${(error as Error).message}`)
+      continue
+    }
+    const [median, p99] = [quantile(late, 0.5), quantile(late, 0.99)]
     const row = (name: string, value: number, bar: Bar): Row => ({
       name: `${side}: ${name}`,
       figure: ms(value),
@@ -143,12 +160,33 @@ async function* accuracy({ ms: time }: Effort): AsyncGenerator<Group> {
   }
   yield {
     title: 'Lateness of sleeps of 0.2 to 50 ms, 20 at once',
-    notes: ['of an idle machine only; node rounds to whole milliseconds'],
+    notes,
     rows,
+  }
+}
+
+async function* idle({ rounds, ms: time }: Effort): AsyncGenerator<Group> {
+  const seconds = time / 50
+  const sides = ['asyncfd', 'node', 'nothing']
+  const entries: Entry[] = sides.map((side) => ({
+    name: side,
+    run: () => startScript('time/idle.js', [side, String(seconds * 1000)]).measured,
+  }))
+  const done = await interleave('idle', entries, Math.min(rounds, 3))
+  const [ours, nodes, none] = sides.map((side) => figure(done, side, 'ms')) as [number[], number[], number[]]
+  const more = ours.map((value, round) => value - nodes[round]!)
+  yield {
+    title: `One timer pending for ${seconds} s: CPU until it fires`,
+    notes: ['nothing: the thread just blocks; node has a timer of its own'],
+    rows: [
+      { name: 'asyncfd', figure: ms(spread(ours).median), ratio: spread(more), peer: '1 ms more than node', bar: most(1) },
+      { name: 'node', figure: ms(spread(nodes).median) },
+      { name: 'nothing', figure: ms(spread(none).median) },
+    ],
   }
 }
 
 export const benchmark: Benchmark = {
   versions: () => ({ node: process.versions.node }),
-  parts: { operations, millions, deadlines, firing, turns, memory, accuracy },
+  parts: { operations, millions, deadlines, firing, turns, memory, accuracy, idle },
 }
