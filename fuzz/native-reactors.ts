@@ -18,18 +18,22 @@ const CURSOR = 1
 const SUBMIT_COUNT = 2
 const REFS = 3
 const PARKED = 6
+const TIMER_COUNT = 8
+const EXPIRED_CURSOR = 10
 const THREW = 12
 /** Places in the layout that `boardLayout` gives, from its end, where no words are added. */
-const SUBMIT = -22
-const CONTROL_WORDS = -16
-const STRIDE = -15
-const WANTED = -10
-const GENERATION = -9
+const SUBMIT = -21
+const TIMER = -18
+const CONTROL_WORDS = -15
+const STRIDE = -14
+const WANTED = -9
+const GENERATION = -8
 
 interface Held {
   native: InstanceType<Binding['NativeReactor']>
   control: Uint32Array
   slots: Uint32Array
+  timers: Uint32Array
   /** Slot and generation of each registration. */
   keys: [number, number][]
 }
@@ -69,17 +73,18 @@ function make(): void {
   if (threaded) threads++
   const control = new Uint32Array(new ArrayBuffer(layout.at(CONTROL_WORDS)! * 4))
   const slots = new Uint32Array(new ArrayBuffer(pick([1, 1, 8, 9, 64]) * 32 + pick([0, 0, 3])), 0, 0)
+  const timers = new Uint32Array(new ArrayBuffer(pick([16, 64, 1024])))
   let held: Held | undefined
   const native = new binding.NativeReactor(
     threaded,
     chance(0.4),
     control.buffer,
     slots.buffer,
-    new ArrayBuffer(pick([16, 64, 1024])),
+    timers.buffer,
     num(0, 1, 1000),
     dispatch(() => held),
   )
-  held = { native, control, slots: new Uint32Array(slots.buffer, 0, slots.buffer.byteLength >> 2), keys: [] }
+  held = { native, control, slots: new Uint32Array(slots.buffer, 0, slots.buffer.byteLength >> 2), timers, keys: [] }
   reactors.push(held)
 }
 
@@ -92,7 +97,17 @@ let target: Held
 
 /** An op on some reactor: its arguments may depend on which. */
 function method(
-  name: 'register' | 'deregister' | 'setInterest' | 'growSlots' | 'growTimers' | 'pauseClock' | 'nextTimer' | 'flush' | 'metrics',
+  name:
+    | 'register'
+    | 'deregister'
+    | 'setInterest'
+    | 'growSlots'
+    | 'growTimers'
+    | 'pauseClock'
+    | 'nextTimer'
+    | 'holdBack'
+    | 'flush'
+    | 'metrics',
   args: () => unknown[],
   after?: Op['after'],
 ): Op {
@@ -114,7 +129,7 @@ const interest = () => num(1, 2, 3, 3, 16, 32, 0)
 
 /** A board in which JavaScript has written anything: counts and cursors are checked, or reset before they are used. */
 function scribble(): void {
-  const { native, control, slots } = aReactor()
+  const { native, control, slots, timers } = aReactor()
   const writes = below(4)
   for (let i = 0; i < writes; i++) {
     pick([
@@ -138,6 +153,17 @@ function scribble(): void {
       },
       () => {
         control[CURSOR] = bits()
+      },
+      () => {
+        timers[below(timers.length)] = chance(0.5) ? below(4) : bits()
+      },
+      // Timers are submitted: those whose numbers stand in the ring, a few of them with words.
+      () => {
+        control[TIMER_COUNT] = num(1, 2, 4096, 4097)
+        for (let at = 0; at < 3; at++) control[layout.at(TIMER)! + at] = chance(0.8) ? below(timers.length >> 2) : bits()
+      },
+      () => {
+        control[EXPIRED_CURSOR] = num(0, 1, 4096)
       },
     ])()
   }
@@ -188,7 +214,14 @@ export const nativeReactors: Record<string, Op> = {
     },
   ),
   // The old words are not copied: native code must stand any state of them.
-  'NativeReactor.growTimers': method('growTimers', () => [chance(0.2) ? junk() : new ArrayBuffer(pick([0, 4, 1024, 65536]))]),
+  'NativeReactor.growTimers': method(
+    'growTimers',
+    () => [chance(0.2) ? junk() : new ArrayBuffer(pick([0, 4, 1024, 65536]))],
+    (result, [buffer]) => {
+      if (result === true) target.timers = new Uint32Array(buffer as ArrayBuffer)
+    },
+  ),
+  'NativeReactor.holdBack': method('holdBack', () => [chance(0.9) ? chance(0.4) : junk()]),
   'NativeReactor.pauseClock': method('pauseClock', () => [
     pick([null, null, 0, 1.5, 1e9, -1, Number.NaN, Number.POSITIVE_INFINITY]),
   ]),
@@ -214,6 +247,7 @@ export function releaseAll(): void {
     control[PARKED] = 0
     control[COUNT] = 0
     control[CURSOR] = 0
+    native.holdBack(false)
     native.flush()
   }
 }
