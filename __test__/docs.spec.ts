@@ -63,7 +63,15 @@ function moduleOf(example: Example): string {
 
 const CONFIG = {
   extends: '../../tsconfig.json',
-  compilerOptions: { rootDir: '.', outDir: 'out', declaration: false, noUnusedLocals: false, noUnusedParameters: false },
+  compilerOptions: {
+    rootDir: '.',
+    outDir: 'out',
+    declaration: false,
+    noUnusedLocals: false,
+    noUnusedParameters: false,
+    // Our declarations too, as for users who have them looked at.
+    skipLibCheck: false,
+  },
   include: ['*.ts'],
 }
 

@@ -8,32 +8,38 @@ import type { Board } from './board.js'
 import * as board from './board.js'
 import type { Reactor } from './reactor.js'
 
-/** Something that happens once, at a time. */
+/** Something that happens once, at a time. All of it is internal: public classes are such timers. */
 export interface WheelTimer {
-  /** Its number on the board while it runs, else -1. */
+  /** @internal Its number on the board while it runs, else -1. */
   id: number
-  /** The drain that it was last submitted for; see {@link isFresh}. */
+  /** @internal The drain that it was last submitted for; see {@link isFresh}. */
   drain: number
-  /** Whether it keeps the process alive while it runs. */
+  /** @internal Whether it keeps the process alive while it runs. */
   refd: boolean
-  /** The time has come. Runs in the turn; may throw what a listener throws. */
+  /** @internal The time has come. Runs in the turn; may throw what a listener throws. */
   fire(): void
-  /** Reads what {@link fire} will read. Many are due at once, far apart in memory: read ahead, the waiting overlaps. */
+  /** @internal Reads what {@link fire} will read. Many are due at once, far apart in memory: read ahead, the waiting overlaps. */
   touch(): number
 }
 
 /** What the classes have in common, but for those that are made by the thousand: a call of `super` costs them a fifth. */
 export abstract class BaseTimer implements WheelTimer {
+  /** @internal */
   id = -1
+  /** @internal */
   drain = -1
+  /** @internal */
   refd: boolean
 
+  /** @internal */
   constructor(refd: boolean) {
     this.refd = refd
   }
 
+  /** @internal */
   abstract fire(): void
 
+  /** @internal */
   touch(): number {
     return this.drain
   }

@@ -88,11 +88,11 @@ function putInet(address: Exclude<SocketAddressInput, UnixAddress | Uint8Array>)
   if (family !== undefined && family !== version && family !== `IPv${version}`) {
     throw invalidArgValue('address.family', `must be 'IPv${version}' or ${version} for ${ip}`, family)
   }
-  header[1] = integer('address.port', address.port, 0, 0xffff)
-  header[2] = integer('address.flowInfo', address.flowInfo ?? 0, 0, 0xffffffff)
-  header[3] = integer('address.scopeId', address.scopeId ?? 0, 0, 0xffffffff)
-  header[0] = version
-  header[4] = text.write(ip, 'latin1')
+  const port = integer('address.port', address.port, 0, 0xffff)
+  const flowInfo = integer('address.flowInfo', address.flowInfo ?? 0, 0, 0xffffffff)
+  const scopeId = integer('address.scopeId', address.scopeId ?? 0, 0, 0xffffffff)
+  // All at once: a getter above may have put another address.
+  header.set([version, port, flowInfo, scopeId, text.write(ip, 'latin1')])
   return block
 }
 

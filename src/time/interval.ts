@@ -5,8 +5,8 @@
  */
 import { ErrorCode, invalidArgValue, stateError } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant, checkPeriod, checkSignal } from './check.js'
+import { RefTimer } from './ref-timer.js'
 
 /**
  * What becomes of ticks that were missed (by more than 5 ms, as in tokio). `'burst'`: they follow at once, until the pace is
@@ -32,7 +32,7 @@ interface Tick {
 }
 
 /** Made by {@link interval}. */
-export class Interval extends BaseTimer implements AsyncIterable<number>, Disposable {
+export class Interval extends RefTimer implements AsyncIterable<number>, Disposable {
   /** Milliseconds between two ticks. */
   readonly period: number
   #behavior: MissedTickBehavior
@@ -151,23 +151,6 @@ export class Interval extends BaseTimer implements AsyncIterable<number>, Dispos
     this.#detach?.()
     theReactor().timers.cancel(this)
     for (const tick of this.#ticks.splice(0)) tick.reject(reason)
-  }
-
-  /** Pending ticks keep the process alive. The default. */
-  ref(): this {
-    theReactor().timers.setRef(this, true)
-    return this
-  }
-
-  /** Pending ticks do not keep the process alive. */
-  unref(): this {
-    theReactor().timers.setRef(this, false)
-    return this
-  }
-
-  /** Whether a pending tick keeps the process alive now. */
-  hasRef(): boolean {
-    return this.refd && this.id !== -1
   }
 
   /** Ticks for ever: `close()` ends the loop, an abort throws. Leaving the loop leaves the interval as it is. */

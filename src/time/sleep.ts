@@ -7,6 +7,7 @@ import { ErrorCode, invalidArgType, stateError } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant, checkSignal } from './check.js'
+import { RefTimer } from './ref-timer.js'
 
 export interface SleepOptions {
   /** Ends it; it then rejects with `signal.reason`. */
@@ -83,7 +84,7 @@ function until(instant: number, options: SleepOptions | undefined): Promise<void
  * socket.on('data', () => idle.reset(30_000))
  * await idle.wait()
  */
-export class Sleep extends BaseTimer implements Disposable {
+export class Sleep extends RefTimer implements Disposable {
   #deadline: number
   #cancelled = false
   #waits = new Set<{ resolve: () => void; reject: (reason: unknown) => void }>()
@@ -161,23 +162,6 @@ export class Sleep extends BaseTimer implements Disposable {
   /** @internal */
   fire(): void {
     for (const wait of this.#waits) wait.resolve()
-  }
-
-  /** Pending waits keep the process alive. The default. */
-  ref(): this {
-    theReactor().timers.setRef(this, true)
-    return this
-  }
-
-  /** Pending waits do not keep the process alive. */
-  unref(): this {
-    theReactor().timers.setRef(this, false)
-    return this
-  }
-
-  /** Whether a pending wait keeps the process alive now. */
-  hasRef(): boolean {
-    return this.refd && this.id !== -1
   }
 
   [Symbol.dispose](): void {

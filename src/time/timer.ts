@@ -4,8 +4,8 @@
  * @module
  */
 import { theReactor } from '../reactor.js'
-import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant, checkPeriod, checkSignal } from './check.js'
+import { RefTimer } from './ref-timer.js'
 
 interface Next {
   resolve(instant: number): void
@@ -19,7 +19,7 @@ interface Next {
  * const timer = Timer.after(100)
  * await timer.next()
  */
-export class Timer extends BaseTimer implements AsyncIterable<number>, Disposable {
+export class Timer extends RefTimer implements AsyncIterable<number>, Disposable {
   /** When it is due, or null for never. */
   #due: number | null = null
   /** Infinity: once. */
@@ -137,22 +137,6 @@ export class Timer extends BaseTimer implements AsyncIterable<number>, Disposabl
   /** Never due any more, until it is set. Who waits goes on waiting. */
   clear(): void {
     this.#set(null)
-  }
-
-  /** Pending calls of `next` keep the process alive while it is due some time. The default. */
-  ref(): this {
-    theReactor().timers.setRef(this, true)
-    return this
-  }
-
-  unref(): this {
-    theReactor().timers.setRef(this, false)
-    return this
-  }
-
-  /** Whether it keeps the process alive now. */
-  hasRef(): boolean {
-    return this.refd && this.id !== -1
   }
 
   /** The instants at which it is due, until it is never due any more. */
