@@ -116,12 +116,11 @@ async function* ownFifo({ rounds, ms }: Effort): AsyncGenerator<Group> {
 
 async function* fed({ rounds, ms }: Effort): AsyncGenerator<Group> {
   const waiting = names.filter((name) => name !== 'fs.read')
-  const placements: Placement[] = canPin ? ['any', 'one core', 'apart'] : ['any']
   for (const count of [1, 100]) {
-    for (const placement of placements) {
+    for (const { placement, feederCore, where } of canPin ? FED : FED.slice(0, 1)) {
       const feed = (scenario: string, name: string) =>
         withFifos(count + 1, async ([acknowledgements, ...fifos]) => {
-          const feeder = startScript('fd/feeder.js', [acknowledgements!, ...fifos], placement === 'any' ? undefined : 1)
+          const feeder = startScript('fd/feeder.js', [acknowledgements!, ...fifos], feederCore)
           try {
             const contender = run(scenario, name, placement, ms, acknowledgements!, ...fifos)
             const [mine, trips] = await Promise.all([contender, feeder.measured])
@@ -133,10 +132,10 @@ async function* fed({ rounds, ms }: Effort): AsyncGenerator<Group> {
       const entries: Entry[] = waiting.map((name) => ({ name, run: () => feed('fed', name) }))
       // With one descriptor a thread can just block: nobody who waits in an event loop can cost less.
       if (count === 1) entries.push({ name: BLOCKED, run: () => feed('blocked', 'callback') })
-      const results = await interleave(`fed, ${count}, ${placement}`, entries, rounds)
+      const results = await interleave(`fed, ${count}, ${where}`, entries, rounds)
       const ours = (name: string) => name === 'callback' || name === 'promise'
       yield {
-        title: `${count === 1 ? 'One descriptor' : `${count} descriptors, woken at random`}, fed by another process: ${FED[placement]}`,
+        title: `${count === 1 ? 'One descriptor' : `${count} descriptors, woken at random`}, fed by another process: ${where}`,
         notes:
           count === 1 && placement === 'any'
             ? [
@@ -156,11 +155,13 @@ async function* fed({ rounds, ms }: Effort): AsyncGenerator<Group> {
 
 const BLOCKED = 'no reactor, blocked in read(2)'
 
-const FED: Record<Placement, string> = {
-  any: EXPLAINED.any,
-  'one core': 'the contender on one core, the other process on another',
-  apart: "the epoll package's thread on the core of the other process",
-}
+/** Where the contender runs, and where the other process. */
+const FED: { placement: Placement; feederCore?: number; where: string }[] = [
+  { placement: 'any', where: EXPLAINED.any },
+  { placement: 'one core', feederCore: 0, where: 'both on one core, so that no core has to be woken: what remains is software' },
+  { placement: 'one core', feederCore: 1, where: 'the contender on one core, the other process on another' },
+  { placement: 'apart', feederCore: 1, where: "the epoll package's thread on the core of the other process" },
+]
 
 async function* registered({ rounds, ms }: Effort): AsyncGenerator<Group> {
   const all = [1, 100, 10_000]
