@@ -191,5 +191,5 @@ async function* idle({ rounds, ms: time }: Effort): AsyncGenerator<Group> {
 
 export const benchmark: Benchmark = {
   versions: () => ({ node: process.versions.node }),
-  parts: { accuracy, idle, operations, deadlines, memory, millions, firing, turns },
+  parts: { accuracy, idle, turns, operations, deadlines, memory, millions, firing },
 }
