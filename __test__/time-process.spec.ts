@@ -96,7 +96,7 @@ prints(
   for (let i = 0; i < 6; i++) timers.setTimeout(() => { if (i % 2) throw new Error('e' + i); seen.push('t' + i) }, 5)
   let count = 0
   const every = timers.setInterval(() => { if (++count === 3) timers.clearInterval(every); throw new Error('i' + count) }, 20)
-  timers.setTimeout(() => console.log(seen.join(' ')), 120)`,
+  process.on('exit', () => console.log(seen.join(' ')))`,
   // Deno cannot be told of an exception in the midst of a batch: a microtask throws it, after the batch.
   'deno' in process.versions ? 't0 t2 t4 e1 e3 e5 i1 i2 i3' : 't0 e1 t2 e3 t4 e5 i1 i2 i3',
 )
@@ -109,15 +109,24 @@ prints(
   storage.run('one', () => timers.setTimeout(note('in'), 5))
   timers.setTimeout(note('after'), 5)
   timers.setTimeout(() => { note('in a timer')(); storage.run('two', () => timers.setTimeout(note('nested'), 5)) }, 5)
-  timers.setTimeout(() => console.log(seen.join(', ')), 60)`,
+  process.on('exit', () => console.log(seen.join(', ')))`,
   'before undefined, in one, after undefined, in a timer undefined, nested two',
+)
+prints(
+  'a context that a callback enters is not that of other callbacks',
+  `${CONTEXT}
+  timers.setTimeout(() => { storage.enterWith('entered'); note('own')(); timers.setTimeout(note('child'), 5) }, 5)
+  timers.setTimeout(note('same tick'), 5)
+  timers.setTimeout(note('later'), 8)
+  process.on('exit', () => console.log(seen.join(', ')))`,
+  'own entered, same tick undefined, later undefined, child entered',
 )
 prints(
   'the context in which the first timer is made is not that of the others',
   `${CONTEXT}
   storage.run('first', () => { timers.setTimeout(note('first'), 5); queueMicrotask(() => timers.setTimeout(note('its microtask'), 5)) })
   timers.setTimeout(note('other'), 5)
-  setImmediate(() => { timers.setTimeout(note('later'), 10); timers.setTimeout(() => console.log(seen.join(', ')), 60) })`,
+  setImmediate(() => { timers.setTimeout(note('later'), 10); process.on('exit', () => console.log(seen.join(', '))) })`,
   'first first, other undefined, its microtask first, later undefined',
 )
 if (onNode) {

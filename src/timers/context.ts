@@ -17,32 +17,41 @@ const OPTIONS = { requireManualDestroy: true }
 const PROBE = ''
 const TYPE = 'Timeout'
 
-const sample = new AsyncResource(TYPE, OPTIONS)
-/** Where a resource has its frame; undefined where there are none. */
-const FRAME = Object.getOwnPropertySymbols(sample).find(({ description }) => description === 'context_frame')
-
 const onNode = process.versions.bun === undefined && !('Deno' in globalThis)
-/** Whether the absence of a context can be told. Frames came with Node 22; a Node that hides them is not understood. */
-const tells = onNode && (FRAME !== undefined || Number.parseInt(process.versions.node, 10) < 22)
-/** Async hooks have been seen in use; they are mostly there to stay. */
-let hooked = !tells
+const major = Number.parseInt(process.versions.node, 10)
+/** Where a resource has its frame; undefined where there are none. */
+const FRAME = Object.getOwnPropertySymbols(new AsyncResource(TYPE, OPTIONS)).find(
+  ({ description }) => description === 'context_frame',
+)
+const flags = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
+/** Whether contexts are frames, which a resource gives for the time of a call, or stores that resources have. */
+const framed =
+  FRAME !== undefined &&
+  (major >= 24 ? !flags.includes('--no-async-context-frame') : flags.includes('--experimental-async-context-frame'))
 
-/** A resource without a context, once one was seen. */
-let empty: AsyncResource | undefined
+/** Async hooks have been seen in use, which they mostly go on to be; or whether they are cannot be told. */
+let hooked = !onNode || (major >= 24 && FRAME === undefined)
+/** A resource without a frame, once one was seen. */
+let frameless: AsyncResource | undefined
 
-/** The context of the caller. */
-export function captureContext(): Context {
+/** A resource with the context of the caller. */
+function newResource(): AsyncResource {
   if (!hooked) {
     try {
-      const resource = new AsyncResource(PROBE, OPTIONS)
-      if (FRAME !== undefined && (resource as unknown as Record<symbol, unknown>)[FRAME] !== undefined) return resource
-      empty ??= resource
-      return null
+      return new AsyncResource(PROBE, OPTIONS)
     } catch {
       hooked = true
     }
   }
   return new AsyncResource(TYPE, OPTIONS)
+}
+
+/** The context of the caller. */
+export function captureContext(): Context {
+  const resource = newResource()
+  if (hooked || (FRAME !== undefined && (resource as unknown as Record<symbol, unknown>)[FRAME] !== undefined)) return resource
+  frameless ??= resource
+  return null
 }
 
 /** Calls `callback` in its context. */
@@ -52,7 +61,8 @@ export function runInContext(
   self: unknown,
   args: unknown[] | null,
 ): void {
-  const resource = context ?? (empty as AsyncResource)
+  // What a callback enters stays on its resource where contexts are stores: each then has one of its own.
+  const resource = context ?? (framed ? (frameless as AsyncResource) : newResource())
   if (args === null) resource.runInAsyncScope(callback, self)
   else resource.runInAsyncScope(callback, self, ...args)
 }
