@@ -112,7 +112,7 @@ test('a descriptor closed before its AsyncFd leaves nothing registered, and clos
   await t.throwsAsync(wait, { code: 'ERR_ASYNCFD_CLOSED' })
 })
 
-test('a descriptor closed elsewhere: what asks the kernel says EBADF', async (t) => {
+test.serial('a descriptor closed elsewhere: what asks the kernel says EBADF', async (t) => {
   const [reader] = pipe(t)
   const fd = watch(t, reader)
   await settled()

@@ -186,7 +186,7 @@ test('an owned object is ended by its own dispose, else by its own close, after 
   t.deepEqual(calls, ['dispose true', 'close true', 'asyncDispose true'])
 })
 
-test('await using waits for an owned object whose closing takes time', async (t) => {
+test.serial('await using waits for an owned object whose closing takes time', async (t) => {
   const handle = await openHandle(fifo(t), sys.constants.O_RDWR | sys.constants.O_NONBLOCK)
   const number = handle.fd
   {
