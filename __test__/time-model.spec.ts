@@ -36,13 +36,14 @@ const operation = fc.tuple(fc.nat(NAMES.length - 1), fc.nat(15), fc.nat(0xffff))
 class Model {
   readonly listed: Listed[] = []
   readonly problems: string[] = []
+  readonly #cleared = new Set<Listed>()
   fired = 0
 
   #pick(target: number): Listed | undefined {
     return this.listed[target % Math.max(1, this.listed.length)]
   }
 
-  /** From a sixteenth of a millisecond to some minutes, so that every level of the wheel has some. */
+  /** From one millisecond to some minutes, fractions too, so that most levels of the wheel have some. */
   #span(how: number): number {
     return 1 + (how % 16) / 16 + (how % 3 === 0 ? how * 4 : how % 32)
   }
@@ -74,12 +75,10 @@ class Model {
     if (listed === undefined) return
     const { timer } = listed
     // A timeout that has fired starts again; one that was cleared does not, nor does a deadline that is over.
-    const again = listed.due !== null || ('close' in timer && timer.hasRef() && !this.#cleared.has(listed))
+    const again = listed.due !== null || ('close' in timer && !this.#cleared.has(listed))
     timer.refresh()
     if (again) listed.due = now() + listed.ms
   }
-
-  readonly #cleared = new Set<Listed>()
 
   #clear(target: number): void {
     const listed = this.#pick(target)

@@ -51,7 +51,7 @@ export interface ReactorMetrics {
 }
 
 const ON_DENO = 'Deno' in globalThis
-const ON_NODE = process.versions.bun === undefined && !('Deno' in globalThis)
+export const ON_NODE = process.versions.bun === undefined && !('Deno' in globalThis)
 
 /** Where the kernel is waited for: inside libuv's loop, or on a thread. Decided by the runtime, never by what it exports. */
 function chooseDriver(): 'embedded' | 'threaded' {

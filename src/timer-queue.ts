@@ -51,6 +51,9 @@ const control = new Int32Array(board.CONTROL.buffer)
 let words = new Int32Array(0)
 let times = new Float64Array(0)
 
+/** From a timer's number to its words, of which there is a power of two. */
+const TIMER_SHIFT = 31 - Math.clz32(board.TIMER_STRIDE)
+
 /** Timers looked ahead for in dispatch. */
 export const AHEAD = 32
 
@@ -188,7 +191,3 @@ export class TimerQueue {
     else this.#reactor.release(1)
   }
 }
-
-/** From a timer's number to its words. */
-const TIMER_SHIFT = 2
-if (1 << TIMER_SHIFT !== board.TIMER_STRIDE) throw new Error('asyncfd: a timer has another number of words')

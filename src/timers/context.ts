@@ -9,6 +9,7 @@
  */
 import { AsyncResource } from 'node:async_hooks'
 import process from 'node:process'
+import { ON_NODE } from '../reactor.js'
 
 /** What {@link captureContext} found: a resource to run in, or null for no context at all. */
 export type Context = AsyncResource | null
@@ -17,7 +18,6 @@ const OPTIONS = { requireManualDestroy: true }
 const PROBE = ''
 const TYPE = 'Timeout'
 
-const onNode = process.versions.bun === undefined && !('Deno' in globalThis)
 const major = Number.parseInt(process.versions.node, 10)
 /** Where a resource has its frame; undefined where there are none. */
 const FRAME = Object.getOwnPropertySymbols(new AsyncResource(TYPE, OPTIONS)).find(
@@ -30,7 +30,7 @@ const framed =
   (major >= 24 ? !flags.includes('--no-async-context-frame') : flags.includes('--experimental-async-context-frame'))
 
 /** Async hooks have been seen in use, which they mostly go on to be; or whether they are cannot be told. */
-let hooked = !onNode || (major >= 24 && FRAME === undefined)
+let hooked = !ON_NODE || (major >= 24 && FRAME === undefined)
 /** A resource without a frame, once one was seen. */
 let frameless: AsyncResource | undefined
 

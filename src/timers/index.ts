@@ -15,12 +15,9 @@ import { type Context, captureContext, runInContext } from './context.js'
 /** The longest duration, as in Node; anything longer is 1. */
 const LONGEST_MS = 0x7fffffff
 
-let queue: TimerQueue | undefined
-
 /** Starts the reactor at the first timer. */
 function timers(): TimerQueue {
-  queue ??= theReactor().timers
-  return queue
+  return theReactor().timers
 }
 
 type Callback<A extends unknown[]> = (...args: A) => void
@@ -37,7 +34,7 @@ interface Rare {
   readonly args: unknown[] | null
   readonly repeats: boolean
   /** 0 until it is asked for. */
-  number: number
+  readonly number: number
 }
 const NOTHING_RARE: Rare = Object.freeze({ args: null, repeats: false, number: 0 })
 

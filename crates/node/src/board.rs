@@ -20,8 +20,8 @@
 //! | `EAGER` | native | 1: dispatch asks natively for more when its batch is done |
 //! | `WOKEN..` | native | the woken ring: slot, generation, bits |
 //! | `SUBMIT..` | JS | the submission ring: slot, generation to arm again |
-//! | `TIMER_DRAINS` | native | how often that ring was drained; a timer submitted at this count is in it |
 //! | `TIMER..` | JS | the ring of submitted timers |
+//! | `TIMER_DRAINS` | native | how often that ring was drained; a timer submitted at this count is in it |
 //! | `EXPIRED..` | native | the ring of expired timers |
 
 use std::cell::{Cell, RefCell};

@@ -342,8 +342,9 @@ impl EnvState {
         }
     }
 
+    /// Keeps turns from being asked for, until told otherwise.
     pub fn hold_back(&self, held: bool) {
-        if let Some(Driver::Threaded(driver)) = &*self.driver.borrow() {
+        if let Some(driver) = &*self.driver.borrow() {
             driver.hold_back(held);
         }
     }

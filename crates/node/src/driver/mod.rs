@@ -45,6 +45,13 @@ impl Driver {
         }
     }
 
+    /// Whether the thread may not ask for a turn now; see [`Threaded::hold_back`].
+    pub fn hold_back(&self, held: bool) {
+        if let Driver::Threaded(driver) = self {
+            driver.hold_back(held);
+        }
+    }
+
     /// No turn is wanted beyond those that the kernel asks for.
     pub fn rest(&self) {
         if let Driver::Embedded(driver) = self {
