@@ -244,3 +244,35 @@ test('a descriptor that the runtime itself polls may be awaited here too, and ea
   fd.close()
   await hangup.catch(() => {})
 })
+
+/** Connects to itself, and says which descriptor its socket has. */
+const SOCKET_OF_A_WORKER = `
+  const { createConnection, createServer } = require('node:net')
+  const { parentPort } = require('node:worker_threads')
+  const server = createServer()
+  server.listen(0, '127.0.0.1', () => {
+    const socket = createConnection(server.address().port, '127.0.0.1', () => parentPort.postMessage(socket._handle?.fd ?? -1))
+  })`
+
+test.serial("the descriptor of another thread's socket may be awaited, and that thread may end with it", async (t) => {
+  const worker = new Worker(SOCKET_OF_A_WORKER, { eval: true })
+  const number = await new Promise<number>((resolve, reject) => worker.once('message', resolve).once('error', reject))
+  if (number < 0) {
+    await worker.terminate()
+    t.log('skipped: this runtime does not show the descriptor of a socket')
+    t.pass()
+    return
+  }
+  const { registered } = reactor.metrics()
+  const fd = new AsyncFd(number, { interest: READABLE | Interest.WRITABLE })
+  t.true((await fd.writable()).isWritable)
+  // Woken if the peer, which is the worker's too, goes first.
+  const outcome = fd.readable().then(
+    () => 'woken',
+    (error) => error.code,
+  )
+  await worker.terminate()
+  t.notThrows(() => fd.close(), 'the socket went with its thread')
+  t.true(['woken', 'ERR_ASYNCFD_CLOSED'].includes(await outcome))
+  t.is(reactor.metrics().registered, registered)
+})
