@@ -115,11 +115,16 @@ prints(
 prints(
   'a context that a callback enters is not that of other callbacks',
   `${CONTEXT}
-  timers.setTimeout(() => { storage.enterWith('entered'); note('own')(); timers.setTimeout(note('child'), 5) }, 5)
+  process.on('uncaughtException', () => {})
+  timers.setTimeout(async () => { storage.enterWith('entered'); note('own')(); timers.setTimeout(note('child'), 5); await null; note('awaited')() }, 5)
   timers.setTimeout(note('same tick'), 5)
+  timers.setTimeout(() => { storage.run('inner', note('run')); storage.enterWith('again'); throw new Error('thrown') }, 5)
+  timers.setTimeout(note('after a throw'), 5)
   timers.setTimeout(note('later'), 8)
   process.on('exit', () => console.log(seen.join(', ')))`,
-  'own entered, same tick undefined, later undefined, child entered',
+  'deno' in process.versions || 'bun' in process.versions
+    ? 'own entered, same tick undefined, run inner, after a throw undefined, awaited entered, later undefined, child entered'
+    : 'own entered, awaited entered, same tick undefined, run inner, after a throw undefined, later undefined, child entered',
 )
 prints(
   'the context in which the first timer is made is not that of the others',

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { AsyncResource } from 'node:async_hooks'
+import { AsyncResource, executionAsyncResource } from 'node:async_hooks'
 import process from 'node:process'
 import { ON_NODE } from '../reactor.js'
 
@@ -54,15 +54,45 @@ export function captureContext(): Context {
   return null
 }
 
-/** Calls `callback` in its context. */
+/**
+ * What a callback without a context entered, by `enterWith`: the keys it set on the resource of the turn, where contexts are
+ * stores. It is meant for that callback alone, and for what comes of it, which has copied it already.
+ */
+const entered: PropertyKey[] = []
+/** The resource of the turn: all callbacks without a context run in it. */
+let turn: object | undefined
+
+/** What the resource of the turn inherits from: a set of what it does not have comes by here. */
+const watched = new Proxy(Object.prototype, {
+  set(_, key, value, resource) {
+    entered.push(key)
+    return Reflect.defineProperty(resource, key, { value, writable: true, enumerable: true, configurable: true })
+  },
+})
+
+function leave(): void {
+  for (const key of entered) Reflect.deleteProperty(turn as object, key)
+  entered.length = 0
+}
+
+/** Calls `callback` in its context, from a turn. */
 export function runInContext(
   context: Context,
   callback: (...args: unknown[]) => void,
   self: unknown,
   args: unknown[] | null,
 ): void {
-  // What a callback enters stays on its resource where contexts are stores: each then has one of its own.
-  const resource = context ?? (framed ? (frameless as AsyncResource) : newResource())
-  if (args === null) resource.runInAsyncScope(callback, self)
-  else resource.runInAsyncScope(callback, self, ...args)
+  const resource = context ?? (framed ? (frameless as AsyncResource) : null)
+  if (resource !== null) {
+    if (args === null) resource.runInAsyncScope(callback, self)
+    else resource.runInAsyncScope(callback, self, ...args)
+    return
+  }
+  turn ??= Object.setPrototypeOf(executionAsyncResource(), watched) as object
+  try {
+    if (args === null) callback.call(self)
+    else callback.apply(self, args)
+  } finally {
+    if (entered.length !== 0) leave()
+  }
 }

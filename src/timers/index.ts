@@ -31,32 +31,33 @@ const runTicks = (process as { _tickCallback?: () => void })._tickCallback
 
 /** What only few timers have. */
 interface Rare {
+  readonly context: Context
   readonly args: unknown[] | null
   readonly repeats: boolean
   /** 0 until it is asked for. */
   readonly number: number
 }
-const NOTHING_RARE: Rare = Object.freeze({ args: null, repeats: false, number: 0 })
+const NOTHING_RARE: Rare = Object.freeze({ context: null, args: null, repeats: false, number: 0 })
 
 /** What {@link setTimeout} and {@link setInterval} return: Node's `Timeout`. */
 export class Timeout implements WheelTimer, Disposable {
-  /** @internal */
-  id = -1
+  // In the order of their use: what a refresh reads lies beside the object's own head.
   /** @internal */
   drain = -1
   /** @internal */
-  refd = true
+  id = -1
   #callback: Callback<unknown[]> | null
-  #ms: number
-  readonly #context: Context
   #rare: Rare
+  #ms: number
+  /** @internal */
+  refd = true
 
   /** @internal */
   constructor(callback: Callback<unknown[]>, ms: unknown, args: unknown[] | null, repeats: boolean) {
+    const context = captureContext()
     this.#callback = callback
+    this.#rare = context === null && args === null && !repeats ? NOTHING_RARE : { context, args, repeats, number: 0 }
     this.#ms = duration(ms)
-    this.#context = captureContext()
-    this.#rare = args === null && !repeats ? NOTHING_RARE : { args, repeats, number: 0 }
     timers().after(this, this.#ms)
   }
 
@@ -67,7 +68,7 @@ export class Timeout implements WheelTimer, Disposable {
 
   /** @internal */
   touch(): number {
-    return this.drain + this.#ms + (this.#context === null ? 0 : this.#context.asyncId())
+    return this.drain + this.#rare.number
   }
 
   /** @internal */
@@ -75,9 +76,10 @@ export class Timeout implements WheelTimer, Disposable {
     const callback = this.#callback
     if (callback === null) return
     try {
-      runInContext(this.#context, callback, this, this.#rare.args)
+      const { context, args } = this.#rare
+      runInContext(context, callback, this, args)
     } finally {
-      if (this.#callback !== null && this.id === -1) {
+      if (this.#rare !== NOTHING_RARE && this.#callback !== null && this.id === -1) {
         if (this.#rare.repeats) timers().after(this, this.#ms)
         else this.#forget()
       }

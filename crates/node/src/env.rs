@@ -324,7 +324,10 @@ impl EnvState {
     /// Drains the submission rings, sets the alarm for the next timer, brings the hold on the loop up to date, and asks for another turn while work is left.
     pub fn settle(&self) {
         self.drain();
-        if let Some(nanos) = self.timers.borrow_mut().alarm() {
+        // While timers are due anyway the next turn is asked for below: an alarm for them would be a system call in vain.
+        if !self.expiring.get()
+            && let Some(nanos) = self.timers.borrow_mut().alarm()
+        {
             // A clock that reaches as far as the alarm's cannot refuse a time.
             self.with_reactor(|reactor| reactor.set_alarm(nanos));
         }
