@@ -29,7 +29,7 @@ export const SUBMIT_CAPACITY = 1024
 export const TIMER = 5136
 export const TIMER_CAPACITY = 4096
 export const EXPIRED = 9232
-const CONTROL_WORDS = 13328
+const CONTROL_WORDS = 11280
 
 // Words of a slot.
 export const STRIDE = 8

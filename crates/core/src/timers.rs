@@ -54,13 +54,15 @@ pub struct Timers {
     clock: Clock,
     /// The tick at which the alarm goes off, if it is set.
     armed: Option<u64>,
+    /// Those that fire in one expiry; empty between two.
+    due: Vec<u32>,
 }
 
 impl Timers {
     /// No timers; the clock tells `now_ms` now.
     pub fn new(now_ms: f64) -> Self {
         let clock = Clock::new(now_ms);
-        Timers { wheel: Wheel::new(clock.now()), clock, armed: None }
+        Timers { wheel: Wheel::new(clock.now()), clock, armed: None, due: Vec::new() }
     }
 
     /// How many are pending.
@@ -76,7 +78,7 @@ impl Timers {
     pub fn drain(&mut self, words: TimerWords, submitted: impl Iterator<Item = u32>) {
         if self.wheel.is_empty() {
             // Time has gone by for nobody: the wheel catches up, or it would place what starts now as from long ago.
-            self.wheel.advance(self.clock.now(), &mut 0, |_| true);
+            self.wheel.advance(self.clock.now(), &mut 0, |_| {});
         }
         let now_ms = self.clock.now_ms();
         for id in submitted {
@@ -98,25 +100,23 @@ impl Timers {
         }
     }
 
-    /// Marks what is due as expired and hands it to `fired`, which says whether it has room for more. At most `budget` timers
-    /// fire or move.
-    pub fn expire(
-        &mut self,
-        words: TimerWords,
-        mut budget: usize,
-        mut fired: impl FnMut(u32) -> bool,
-    ) -> Progress {
+    /// Marks what is due as expired and hands it to `fired`. At most `budget` timers fire or move.
+    pub fn expire(&mut self, words: TimerWords, mut budget: usize, mut fired: impl FnMut(u32)) -> Progress {
         if self.wheel.is_empty() {
             return Progress::Done;
         }
-        self.wheel.advance(self.clock.now(), &mut budget, |id| match words.word(id, STATE) {
+        // Their words are looked at afterwards: those of one are then fetched while the last one's are on their way.
+        let progress = self.wheel.advance(self.clock.now(), &mut budget, |id| self.due.push(id));
+        for id in self.due.drain(..) {
             // A cancel that waits in the ring wins over the expiry.
-            Some(state) if matches!(state.get(), AFTER | AT) => {
+            if let Some(state) = words.word(id, STATE)
+                && matches!(state.get(), AFTER | AT)
+            {
                 state.set(EXPIRED);
-                fired(id)
+                fired(id);
             }
-            _ => true,
-        })
+        }
+        progress
     }
 
     /// The time, in the kernel's nanoseconds, for which the alarm has to be set now; `None` if it is set early enough, or

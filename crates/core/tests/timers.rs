@@ -37,10 +37,7 @@ impl Harness {
         self.timers.pause(Some(ms));
         let mut fired = Vec::new();
         let words = TimerWords::new(&self.words);
-        let progress = self.timers.expire(words, usize::MAX, |id| {
-            fired.push(id);
-            true
-        });
+        let progress = self.timers.expire(words, usize::MAX, |id| fired.push(id));
         assert_eq!(progress, Progress::Done);
         fired
     }

@@ -56,7 +56,8 @@ const SUBMIT_CAPACITY: usize = 1024;
 const TIMER: usize = SUBMIT + SUBMIT_CAPACITY * SUBMIT_STRIDE;
 const TIMER_CAPACITY: usize = 4096;
 const EXPIRED: usize = TIMER + TIMER_CAPACITY;
-const EXPIRED_CAPACITY: usize = 4096;
+/// Timers that fire or move in one turn, at most: half a millisecond where none of them is in the cache.
+pub const EXPIRED_CAPACITY: usize = 2048;
 /// Counts stay small integers in JavaScript. One that comes round again does harm only to a timer that is refreshed, for the first
 /// time since, in the very drain that has its number: that refresh is lost.
 const DRAINS_MASK: u32 = 0x3fff_ffff;
@@ -220,12 +221,11 @@ impl Board {
         self.word(EXPIRED_CURSOR).set(0);
     }
 
-    /// Appends an expired timer; whether there is room for another.
-    pub fn expired(&self, id: u32) -> bool {
+    /// Appends an expired timer; a batch has [`EXPIRED_CAPACITY`] at most.
+    pub fn expired(&self, id: u32) {
         let count = self.word(EXPIRED_COUNT).get();
         self.word(EXPIRED + count as usize).set(id);
         self.word(EXPIRED_COUNT).set(count + 1);
-        (count as usize) < EXPIRED_CAPACITY - 1
     }
 
     /// Empties the ring of submitted timers.

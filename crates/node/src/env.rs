@@ -13,7 +13,7 @@ use asyncfd_core::timers::Timers;
 use asyncfd_core::wheel::Progress;
 use napi::sys;
 
-use crate::board::Board;
+use crate::board::{Board, EXPIRED_CAPACITY};
 use crate::driver::{Driver, Embedded, Threaded};
 use crate::streak::{Streak, When};
 
@@ -59,9 +59,6 @@ pub enum Wanted {
     Embedded,
     Threaded,
 }
-
-/// Timers that fire or move in one turn, at most: half a millisecond where none of them is in the cache.
-const TIMERS_PER_TURN: usize = 2048;
 
 impl EnvState {
     /// Makes the state and starts its driver. The message says what failed.
@@ -228,7 +225,7 @@ impl EnvState {
     fn expire(&self) {
         self.board.begin_expired();
         let progress = self.board.timers(|words| {
-            self.timers.borrow_mut().expire(words, TIMERS_PER_TURN, |id| self.board.expired(id))
+            self.timers.borrow_mut().expire(words, EXPIRED_CAPACITY, |id| self.board.expired(id))
         });
         self.expiring.set(progress == Progress::More);
     }

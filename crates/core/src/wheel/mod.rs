@@ -26,7 +26,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use level::{LEVELS, Level, Position};
-use slot::{Entry, Slot};
+use slot::{Blocks, Entry, Slot, Taken};
 
 /// Ticks in a millisecond.
 pub const TICKS_PER_MS: u64 = 16;
@@ -37,6 +37,8 @@ pub struct Wheel {
     /// was there has cascaded.
     cursor: u64,
     levels: [Level; LEVELS],
+    /// What the slots' lists are made of.
+    blocks: Blocks,
     /// By the caller's number.
     entries: Vec<Entry>,
     /// Pending timers.
@@ -54,7 +56,7 @@ pub struct Wheel {
 pub enum Progress {
     /// All that was due has fired.
     Done,
-    /// The budget is used up, or the receiver had enough: call again.
+    /// The budget is used up: call again.
     More,
 }
 
@@ -64,6 +66,7 @@ impl Wheel {
         Wheel {
             cursor: now,
             levels: std::array::from_fn(|_| Level::default()),
+            blocks: Blocks::new(),
             entries: Vec::new(),
             len: 0,
             next_sequence: 0,
@@ -146,8 +149,8 @@ impl Wheel {
     }
 
     /// Advances to tick `now` (an earlier one than before: to none) and hands each due timer to `fire`, tick by tick. Each
-    /// timer that fires or moves takes one of `budget`. `fire` says whether there is room for more.
-    pub fn advance(&mut self, now: u64, budget: &mut usize, mut fire: impl FnMut(u32) -> bool) -> Progress {
+    /// timer that fires or moves takes one of `budget`.
+    pub fn advance(&mut self, now: u64, budget: &mut usize, mut fire: impl FnMut(u32)) -> Progress {
         if !self.due.is_empty() && self.fire_postponed(budget, &mut fire) == Progress::More {
             return Progress::More;
         }
@@ -177,21 +180,21 @@ impl Wheel {
         tick: u64,
         position: Position,
         budget: &mut usize,
-        fire: &mut impl FnMut(u32) -> bool,
+        fire: &mut impl FnMut(u32),
     ) -> Progress {
         self.cursor = tick;
         if self.slot(position).postponed {
             return self.fire_postponed(budget, fire);
         }
-        while let Some(id) = self.slot(position).first() {
+        while !self.slot(position).is_empty() {
             if *budget == 0 {
                 return Progress::More;
             }
-            *budget -= 1;
-            self.unlink(id, position);
-            self.len -= 1;
-            if !fire(id) {
-                return Progress::More;
+            let taken = self.take(position, budget);
+            self.len -= taken.ids().len();
+            for &id in taken.ids() {
+                self.entries[id as usize].take_out();
+                fire(id);
             }
         }
         Progress::Done
@@ -199,22 +202,22 @@ impl Wheel {
 
     /// Fires the cursor's tick where timers were postponed: the slot is sorted out first, into those that are due and
     /// those that go on; the due then fire in the order in which they were started or postponed.
-    fn fire_postponed(&mut self, budget: &mut usize, fire: &mut impl FnMut(u32) -> bool) -> Progress {
+    fn fire_postponed(&mut self, budget: &mut usize, fire: &mut impl FnMut(u32)) -> Progress {
         let tick = self.cursor;
         let position = level::position(tick, tick);
-        while let Some(id) = self.slot(position).first() {
+        while !self.slot(position).is_empty() {
             if *budget == 0 {
                 return Progress::More;
             }
-            *budget -= 1;
-            self.unlink(id, position);
-            let entry = &mut self.entries[id as usize];
-            if entry.deadline > tick {
-                // It comes to its place later than those that were started after it.
-                self.place_postponed(id, tick);
-            } else {
-                entry.put_among_due();
-                self.due.push(Reverse((entry.sequence, id)));
+            for &id in self.take(position, budget).ids() {
+                let entry = &mut self.entries[id as usize];
+                if entry.deadline > tick {
+                    // It comes to its place later than those that were started after it.
+                    self.place(id, tick).postponed = true;
+                } else {
+                    entry.put_among_due();
+                    self.due.push(Reverse((entry.sequence, id)));
+                }
             }
         }
         while let Some(&Reverse((sequence, id))) = self.due.peek() {
@@ -229,9 +232,7 @@ impl Wheel {
             *budget -= 1;
             entry.take_out();
             self.len -= 1;
-            if !fire(id) {
-                return Progress::More;
-            }
+            fire(id);
         }
         Progress::Done
     }
@@ -240,19 +241,15 @@ impl Wheel {
     /// before: what is started meanwhile queues up behind, in this slot.
     fn cascade(&mut self, tick: u64, position: Position, budget: &mut usize) -> Progress {
         self.cursor = tick - 1;
-        while let Some(id) = self.slot(position).first() {
+        while !self.slot(position).is_empty() {
             if *budget == 0 {
                 self.cascading = Some((position, tick));
                 return Progress::More;
             }
-            *budget -= 1;
             let postponed = self.slot(position).postponed;
-            self.unlink(id, position);
-            // Which timer was postponed nobody noted: all take the mark along.
-            if postponed {
-                self.place_postponed(id, tick);
-            } else {
-                self.place(id, tick);
+            for &id in self.take(position, budget).ids() {
+                // Which timer was postponed nobody noted: all take the mark along.
+                self.place(id, tick).postponed |= postponed;
             }
         }
         self.cursor = tick;
@@ -265,19 +262,28 @@ impl Wheel {
         let level = &mut self.levels[position.level];
         level.occupied |= 1 << position.slot;
         let slot = &mut level.slots[position.slot];
-        slot.push(&mut self.entries, id, position);
+        slot.push(&mut self.blocks, &mut self.entries, id, position);
         slot
     }
 
-    fn place_postponed(&mut self, id: u32, now: u64) {
-        self.place(id, now).postponed = true;
+    fn unlink(&mut self, id: u32, position: Position) {
+        self.levels[position.level].slots[position.slot].remove(&mut self.blocks, &mut self.entries, id);
+        self.note_if_empty(position);
     }
 
-    fn unlink(&mut self, id: u32, position: Position) {
+    /// Takes the first few out of a slot, on account of `budget`. They are in no place then.
+    fn take(&mut self, position: Position, budget: &mut usize) -> Taken {
+        let slot = &mut self.levels[position.level].slots[position.slot];
+        let taken = slot.take(&mut self.blocks, *budget);
+        *budget -= taken.ids().len();
+        self.note_if_empty(position);
+        taken
+    }
+
+    fn note_if_empty(&mut self, position: Position) {
         let level = &mut self.levels[position.level];
         let slot = &mut level.slots[position.slot];
-        slot.remove(&mut self.entries, id);
-        if slot.first().is_none() {
+        if slot.is_empty() {
             level.occupied &= !(1 << position.slot);
             slot.postponed = false;
         }
