@@ -128,6 +128,9 @@ export declare function sysIoctlView(fd: number, request: number, view: ArrayBuf
 /** 1 or 0, or `-errno`. */
 export declare function sysIsNonblocking(fd: number): number
 
+/** What kind of file it is: a number of `src/io/kind.ts`, or `-errno`. */
+export declare function sysKind(fd: number): number
+
 /** `listen(2)`: 0 or `-errno`. */
 export declare function sysListen(fd: number, backlog: number): number
 

@@ -212,6 +212,7 @@ export const natives: Record<string, Op> = {
   sysIoctlSize: { weight: 0.3, args: () => [num(...IOCTLS)] },
   sysIoctlView: { weight: 2, args: () => [fd(...TERMINALS, 'stream', 'reader', 'tcp'), only(...IOCTLS), aView()] },
   sysIsNonblocking: { args: () => [fd()] },
+  sysKind: { args: () => [fd()] },
   sysListen: { args: () => [fd('tcp', 'stream'), num(0, 1, 511)] },
   sysLocalAddress: {
     args: () => [fd(...SOCKETS), addressBlock()],

@@ -188,6 +188,16 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     return null
   }
 
+  /** @internal For what is built on it. */
+  static registrationOf(fd: AsyncFd<unknown>): Registration {
+    return fd.#registration
+  }
+
+  /** @internal Why it cannot be used, or null. */
+  static unusable(fd: AsyncFd<unknown>): Error | null {
+    return fd.#unusable()
+  }
+
   /** Whether it was ended by its user, and not lost. */
   #wasClosed(): boolean {
     return (this.#registration.ended as AsyncFdError | null)?.code === ErrorCode.CLOSED

@@ -21,6 +21,10 @@ export const ErrorCode = {
   PROMISE: 'ERR_ASYNCFD_PROMISE',
   /** A closure given to `tryIo`/`asyncIo` called a wait of the same AsyncFd. */
   REENTRANT: 'ERR_ASYNCFD_REENTRANT',
+  /** A read (or a write) of the same descriptor is pending: two at once would mix their bytes. */
+  BUSY: 'ERR_ASYNCFD_BUSY',
+  /** A line was longer than `maxLength`. */
+  LINE_TOO_LONG: 'ERR_ASYNCFD_LINE_TOO_LONG',
   /** The descriptor is blocking and `nonblocking: 'require'` was asked. */
   BLOCKING: 'ERR_ASYNCFD_BLOCKING',
   /** This platform or runtime cannot do what was asked. */

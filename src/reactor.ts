@@ -241,9 +241,14 @@ export class Reactor {
     this.submitted()
   }
 
+  /** Changes at least once per iteration of the event loop. */
+  get iteration(): number {
+    return this.board.control[board.ITERATION]!
+  }
+
   /** Whether another wait may resolve without leaving the microtasks. False: {@link park} it. */
   mayResolveAtOnce(): boolean {
-    const iteration = this.board.control[board.ITERATION]!
+    const { iteration } = this
     if (iteration !== this.#iteration) {
       this.#iteration = iteration
       this.#immediate = 0

@@ -1,5 +1,5 @@
 /**
- * One pending wait: a promise that an event, a deadline, an abort or the end of the registration settles.
+ * Pending promises, which an event, a deadline, an abort or the end of the registration settles; and the wait for readiness.
  *
  * @module
  */
@@ -29,15 +29,57 @@ export function checkWaitOptions(options: WaitOptions): void {
   }
 }
 
-/** Makes what a wait resolves with, at the moment when it is ready. */
-export type Resolved<O, R> = (owner: O, ready: number) => R
-
-export class Wait<O, R> extends Entry {
-  #resolve: (value: R) => void
-  #reject: (reason: unknown) => void
+/** What settles a promise: an event, a deadline, an abort, or the end of the registration. */
+export abstract class Pending<R> extends Entry {
+  protected readonly resolve: (value: R) => void
+  protected readonly reject: (reason: unknown) => void
   #stopDeadline: StopDeadline | undefined
   #detachSignal: (() => void) | undefined
 
+  protected constructor(
+    registration: Registration,
+    mask: number,
+    owner: unknown,
+    resolve: (value: R) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(registration, mask, owner)
+    this.resolve = resolve
+    this.reject = reject
+  }
+
+  protected limit({ signal, timeout }: WaitOptions): void {
+    if (timeout !== undefined && timeout > 0 && timeout !== Infinity) {
+      this.#stopDeadline = startDeadline(timeout, (elapsed) => this.expire(timeout, elapsed))
+    }
+    if (signal !== undefined) {
+      this.#detachSignal = onAbort(signal, () => {
+        this.detach()
+        this.reject(signal.reason)
+      })
+    }
+  }
+
+  /** The time is up. Looks before it accuses: what the kernel has delivered by now wins over the deadline. */
+  protected abstract expire(timeout: number, elapsed: number): void
+
+  protected detach(): void {
+    this.registration.unlink(this)
+    this.#stopDeadline?.()
+    this.#detachSignal?.()
+  }
+
+  override end(error: Error): void {
+    this.detach()
+    this.reject(error)
+  }
+}
+
+/** Makes what a wait resolves with, at the moment when it is ready. */
+export type Resolved<O, R> = (owner: O, ready: number) => R
+
+/** A wait for readiness. */
+export class Wait<O, R> extends Pending<R> {
   private constructor(
     registration: Registration,
     mask: number,
@@ -46,9 +88,7 @@ export class Wait<O, R> extends Entry {
     resolve: (value: R) => void,
     reject: (reason: unknown) => void,
   ) {
-    super(registration, mask, owner)
-    this.#resolve = resolve
-    this.#reject = reject
+    super(registration, mask, owner, resolve, reject)
   }
 
   /**
@@ -79,7 +119,7 @@ export class Wait<O, R> extends Entry {
     if (ready !== 0 && !park) return Promise.resolve(resolved(owner, ready))
     return new Promise<R>((resolve, reject) => {
       const wait = new Wait(registration, mask, owner, resolved, resolve, reject)
-      if (options !== undefined) wait.#limit(options)
+      if (options !== undefined) wait.limit(options)
       registration.link(wait)
       if (park) {
         reactor.countParked()
@@ -88,20 +128,7 @@ export class Wait<O, R> extends Entry {
     })
   }
 
-  #limit({ signal, timeout }: WaitOptions): void {
-    if (timeout !== undefined && timeout > 0 && timeout !== Infinity) {
-      this.#stopDeadline = startDeadline(timeout, (elapsed) => this.#expire(timeout, elapsed))
-    }
-    if (signal !== undefined) {
-      this.#detachSignal = onAbort(signal, () => {
-        this.#detach()
-        this.#reject(signal.reason)
-      })
-    }
-  }
-
-  /** Looks before it accuses: what the kernel has delivered by now wins over the deadline. */
-  #expire(timeout: number, elapsed: number): void {
+  protected override expire(timeout: number, elapsed: number): void {
     const { registration } = this
     let ready = 0
     try {
@@ -109,15 +136,9 @@ export class Wait<O, R> extends Entry {
     } catch {
       // The descriptor is gone, so nothing of it is ready.
     }
-    this.#detach()
-    if (ready !== 0) this.#resolve(this.resolved(this.owner, ready))
-    else this.#reject(expired(timeout, elapsed))
-  }
-
-  #detach(): void {
-    this.registration.unlink(this)
-    this.#stopDeadline?.()
-    this.#detachSignal?.()
+    this.detach()
+    if (ready !== 0) this.resolve(this.resolved(this.owner, ready))
+    else this.reject(expired(timeout, elapsed))
   }
 
   override fire(): void {
@@ -126,13 +147,8 @@ export class Wait<O, R> extends Entry {
     // A listener that ran before us may have taken and cleared it.
     const ready = this.registration.ready(this.mask)
     if (ready === 0) return
-    this.#detach()
-    this.#resolve(this.resolved(this.owner, ready))
-  }
-
-  override end(error: Error): void {
-    this.#detach()
-    this.#reject(error)
+    this.detach()
+    this.resolve(this.resolved(this.owner, ready))
   }
 }
 

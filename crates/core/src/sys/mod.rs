@@ -10,6 +10,7 @@ pub mod constants;
 pub mod control;
 pub mod file;
 pub mod io;
+pub mod kind;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod poll;

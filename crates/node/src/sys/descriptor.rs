@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use asyncfd_core::sys::{Errno, IntoRawFd, constants, file, io, poll};
+use asyncfd_core::sys::{Errno, IntoRawFd, constants, file, io, kind, poll};
 use napi_derive::napi;
 
 use super::view::{View, Views};
@@ -60,6 +60,12 @@ pub fn sys_set_nonblocking(fd: i32, on: bool) -> i32 {
 #[napi(catch_unwind)]
 pub fn sys_is_nonblocking(fd: i32) -> i32 {
     io::is_nonblocking(fd).map_or_else(failure, i32::from)
+}
+
+/// What kind of file it is: a number of `src/io/kind.ts`, or `-errno`.
+#[napi(catch_unwind)]
+pub fn sys_kind(fd: i32) -> i32 {
+    kind::kind(fd).map_or_else(failure, |kind| kind as i32)
 }
 
 /// `ppoll(2)` on triples of numbers: fd, events, and revents, which is written. A negative timeout waits for ever.

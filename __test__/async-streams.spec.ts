@@ -1,0 +1,170 @@
+/**
+ * Node streams and web streams of an `Async`.
+ *
+ * Portable: bun, deno
+ */
+import { once } from 'node:events'
+import type { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Async } from 'asyncfd'
+import * as sys from 'asyncfd/sys'
+import type { ExecutionContext } from 'ava'
+import { isPending, noLeaks, pipe, release, settled, socketPair, tcpPair } from './helpers/fixtures.js'
+import test from './helpers/test.js'
+
+type T = ExecutionContext<unknown>
+
+noLeaks(test)
+
+function stream(t: T, fd: number): Async {
+  const made = new Async(release(fd), { owned: true })
+  t.teardown(() => made.close())
+  return made
+}
+
+const pair = (t: T) => socketPair(t).map((fd) => stream(t, fd)) as [Async, Async]
+
+async function collect(readable: AsyncIterable<Uint8Array | string>): Promise<Buffer> {
+  const all: Buffer[] = []
+  for await (const chunk of readable) all.push(Buffer.from(chunk as Uint8Array))
+  return Buffer.concat(all)
+}
+
+const much = Buffer.from(Uint8Array.from({ length: 2_000_000 }, (_, i) => (i * 7919) >>> 5))
+
+test('toReadable and toWritable carry everything, and close', async (t) => {
+  const [a, b] = pair(t)
+  const writable = a.toWritable()
+  const reading = collect(b.toReadable())
+  for (let at = 0; at < much.length; at += 100_000) {
+    if (!writable.write(much.subarray(at, at + 100_000))) await once(writable, 'drain')
+  }
+  writable.end()
+  t.true((await reading).equals(much))
+  await settled()
+  t.true(a.closed)
+  t.true(b.closed)
+})
+
+test('pipeline through a duplex that echoes', async (t) => {
+  const [a, b] = tcpPair(t).map((fd) => stream(t, fd)) as [Async, Async]
+  const echo = b.toDuplex()
+  const echoing = pipeline(echo as Readable, echo as Writable)
+  const writing = (async () => {
+    await a.writeAll(much)
+    sys.shutdown(a.fd, sys.constants.SHUT_WR)
+  })()
+  t.true((await collect(a.chunks())).equals(much))
+  await Promise.all([echoing, writing])
+})
+
+test('a reader that stops stops the peer: nothing is read that nobody asked for', async (t) => {
+  const [a, b] = pair(t)
+  const readable = b.toReadable({ highWaterMark: 1000 })
+  await a.writeAll(Buffer.from('first'))
+  readable.read()
+  await once(readable, 'readable')
+  let taken = 0
+  const writing = (async () => {
+    for (; taken < 200; taken++) await a.writeAll(Buffer.alloc(100_000))
+  })()
+  t.true(await isPending(writing))
+  t.true(taken < 100, `${taken} pieces went into buffers`)
+  readable.destroy()
+  await t.throwsAsync(writing, { code: 'EPIPE' })
+})
+
+test('a destroyed stream closes, and its error is told', async (t) => {
+  const [a, b] = pair(t)
+  const readable = b.toReadable()
+  readable.resume()
+  await settled()
+  const error = new Error('enough')
+  const told = once(readable, 'error')
+  readable.destroy(error)
+  t.is((await told)[0], error)
+  await settled()
+  t.true(b.closed)
+  await t.throwsAsync(a.writeAll(Buffer.from('x')), { code: 'EPIPE' })
+})
+
+test('an error of the descriptor destroys the stream with it', async (t) => {
+  const [a, b] = pair(t)
+  await b.close()
+  const writable = a.toWritable()
+  writable.write('x')
+  const [error] = await once(writable, 'error')
+  t.is((error as { code?: string }).code, 'EPIPE')
+})
+
+test('autoClose: false leaves the Async open', async (t) => {
+  const [a, b] = pair(t)
+  const writable = a.toWritable({ autoClose: false })
+  writable.end('the end')
+  t.is(String(await collect(b.toReadable({ autoClose: false }))), 'the end')
+  await settled()
+  t.false(a.closed)
+  t.false(b.closed)
+  await b.writeAll(Buffer.from('back'))
+  t.is(await a.read(Buffer.alloc(10)), 4, 'the other direction goes on')
+})
+
+test('strings, encodings, several writes at once', async (t) => {
+  const [a, b] = pair(t)
+  const writable = a.toWritable()
+  writable.cork()
+  writable.write('é')
+  writable.write('ff', 'hex')
+  writable.write(Uint8Array.of(1, 2))
+  writable.uncork()
+  writable.end()
+  t.deepEqual([...(await collect(b.toReadable()))], [0xc3, 0xa9, 0xff, 1, 2])
+})
+
+test('readableStream: bytes until the end, with readers and with buffers of their own', async (t) => {
+  const [a, b] = pair(t)
+  t.is(b.readableStream, b.readableStream)
+  const writing = a.writeAll(much).then(() => a.close())
+  t.true((await collect(b.readableStream as AsyncIterable<Uint8Array>)).equals(much))
+  await writing
+  const [c, d] = pair(t)
+  await c.writeAll(Buffer.from('hello'))
+  const reader = d.readableStream.getReader({ mode: 'byob' })
+  const { value } = await reader.read(new Uint8Array(3))
+  t.is(Buffer.from(value as Uint8Array).toString(), 'hel')
+  const rest = await reader.read(new Uint8Array(3))
+  t.is(Buffer.from(rest.value as Uint8Array).toString(), 'lo')
+  const last = reader.read(new Uint8Array(3))
+  t.true(await isPending(last))
+  await c.close()
+  t.true((await last).done)
+})
+
+test('cancelling a readableStream closes; aborting a writableStream destroys', async (t) => {
+  const [a, b] = pair(t)
+  await b.readableStream.cancel()
+  t.true(b.closed)
+  await a.writableStream.abort()
+  t.true(a.closed)
+})
+
+test('writableStream waits for room, and its end half-closes', async (t) => {
+  const [a, b] = pair(t)
+  t.is(a.writableStream, a.writableStream)
+  const writer = a.writableStream.getWriter()
+  const writing = writer.write(much)
+  t.true(await isPending(writing))
+  const reading = collect(b.chunks())
+  await writing
+  await writer.close()
+  t.true((await reading).equals(much))
+  t.false(a.closed)
+  const junk = pair(t)[0].writableStream.getWriter()
+  await t.throwsAsync(junk.write('text' as never), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+test('pipes have no half to close: ending the writer closes it', async (t) => {
+  const [reader, writer] = pipe(t).map((fd) => stream(t, fd)) as [Async, Async]
+  writer.toWritable().end('bye')
+  t.is(String(await collect(reader.chunks())), 'bye')
+})

@@ -1,0 +1,176 @@
+/**
+ * One direction of a descriptor: attempts the operation, and waits where it would block.
+ *
+ * @module
+ */
+import { ErrorCode, stateError } from '../errors.js'
+import { Interest, Ready } from '../interest.js'
+import { type Registration, readyMask } from '../registration.js'
+import { expired, Pending, type WaitOptions } from '../wait.js'
+import { WouldBlock } from '../would-block.js'
+
+/** Operations of a lane that may complete at once in one iteration of the event loop; further ones take a turn each. */
+const AT_ONCE_PER_ITERATION = 64
+
+/** Attempts an operation: its result, or `WouldBlock` if it has to be attempted again later. */
+export type Attempt<R> = () => R | WouldBlock
+
+export class Lane {
+  readonly #mask: number
+  /** The last attempt found nothing to do, and no event has come since unless the readiness words say so. */
+  #blocked = false
+  #busy = false
+  #iteration = -1
+  #atOnce = 0
+
+  constructor(
+    readonly registration: Registration,
+    /** `Interest.READABLE` or `Interest.WRITABLE`. */
+    readonly interest: number,
+    /** Whether a transfer that is shorter than asked means that the next one would block, so that it needs no attempt. */
+    readonly shortIsAll: boolean,
+    /** What keeps this alive while something is pending. */
+    readonly owner: unknown,
+  ) {
+    this.#mask = readyMask(interest) | (interest === Interest.READABLE ? Ready.PRIORITY : 0)
+  }
+
+  /** Whether an exclusive operation is pending. */
+  get busy(): boolean {
+    return this.#busy
+  }
+
+  /** Attempts `call` unless it is known that it would block. A number below `wanted` may say that there is no more for now. */
+  attempt<R>(call: (fd: number) => R | WouldBlock, wanted = 0): R | WouldBlock {
+    const { registration } = this
+    const ready = registration.ready(this.#mask)
+    if (ready === 0 && this.#blocked) return WouldBlock
+    const { readTick, writeTick } = registration
+    const result = call(registration.fd)
+    // Whatever was called may have closed this.
+    if (registration.isEnded) return result
+    if (result === WouldBlock) {
+      this.#blocked = true
+      registration.wouldBlock(ready === 0 ? this.interest : ready, readTick, writeTick)
+    } else if (this.shortIsAll && (result as number) < wanted && (result as number) > 0 && (ready & ~this.interest) === 0) {
+      this.#blocked = true
+      registration.clear(this.interest, readTick, writeTick)
+    }
+    return result
+  }
+
+  /**
+   * Makes attempts until one does not block: at once, then with each event. With `exclusive`, a second such operation of this lane
+   * is refused while one is pending: what it transfers would be anywhere among the bytes of the first.
+   */
+  run<R>(attempt: Attempt<R>, options: WaitOptions | undefined, exclusive: boolean): Promise<R> {
+    if (exclusive && this.#busy) return Promise.reject(this.#refusal())
+    if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
+    const { registration } = this
+    const { ended } = registration
+    if (ended !== null) return Promise.reject(ended)
+    const once = options?.timeout === 0
+    if (once) this.doubt()
+    const atOnce = this.#mayCompleteAtOnce() || once
+    if (atOnce) {
+      let result: R | WouldBlock
+      try {
+        result = attempt()
+      } catch (error) {
+        return Promise.reject(error)
+      }
+      if (result !== WouldBlock) return Promise.resolve(result)
+      if (once) return Promise.reject(expired(0, 0))
+      this.#atOnce--
+    }
+    return new Promise<R>((resolve, reject) => {
+      if (exclusive) this.#busy = true
+      const operation = new Operation(this, this.#mask, attempt, exclusive, resolve, reject, options)
+      if (!atOnce && operation.linked) {
+        registration.reactor.countParked()
+        registration.reactor.park(operation)
+      }
+    })
+  }
+
+  /** The exclusive operation is over. */
+  release(): void {
+    this.#busy = false
+  }
+
+  /** Has the next attempt ask the kernel, whatever is known. */
+  doubt(): void {
+    this.#blocked = false
+  }
+
+  #refusal(): Error {
+    const [what, again] = this.interest === Interest.READABLE ? ['read', 'reads'] : ['write', 'writes']
+    return stateError(
+      ErrorCode.BUSY,
+      `a ${what} of this descriptor is pending already; await it, as the bytes of two ${again} at once would be anyone's`,
+      this.registration.fd,
+    )
+  }
+
+  /** What is always ready never leaves the microtasks: now and then the event loop has its turn. */
+  #mayCompleteAtOnce(): boolean {
+    const iteration = this.registration.reactor.iteration
+    if (iteration !== this.#iteration) {
+      this.#iteration = iteration
+      this.#atOnce = 0
+    }
+    return this.#atOnce++ < AT_ONCE_PER_ITERATION
+  }
+}
+
+/** A pending operation: attempted with each event. */
+class Operation<R> extends Pending<R> {
+  readonly #lane: Lane
+  readonly #attempt: Attempt<R>
+  readonly #exclusive: boolean
+
+  constructor(
+    lane: Lane,
+    mask: number,
+    attempt: Attempt<R>,
+    exclusive: boolean,
+    resolve: (value: R) => void,
+    reject: (reason: unknown) => void,
+    options: WaitOptions | undefined,
+  ) {
+    super(lane.registration, mask, lane.owner, resolve, reject)
+    this.#lane = lane
+    this.#attempt = attempt
+    this.#exclusive = exclusive
+    if (options !== undefined) this.limit(options)
+    lane.registration.link(this)
+  }
+
+  override fire(): void {
+    let result: R | WouldBlock
+    try {
+      result = this.#attempt()
+    } catch (error) {
+      this.detach()
+      this.reject(error)
+      return
+    }
+    if (result === WouldBlock) return
+    this.detach()
+    this.resolve(result)
+  }
+
+  protected override expire(timeout: number, elapsed: number): void {
+    // The attempt is a look at the descriptor: readiness that no turn has told of yet is told of by it.
+    this.#lane.doubt()
+    this.fire()
+    if (!this.linked) return
+    this.detach()
+    this.reject(expired(timeout, elapsed))
+  }
+
+  protected override detach(): void {
+    super.detach()
+    if (this.#exclusive) this.#lane.release()
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Node streams over an `Async`.
+ *
+ * @module
+ */
+import {
+  Duplex,
+  type DuplexOptions as NodeDuplexOptions,
+  type ReadableOptions as NodeReadableOptions,
+  type WritableOptions as NodeWritableOptions,
+  Readable,
+  Writable,
+} from 'node:stream'
+import { invalidArgType } from '../errors.js'
+import { checkOptions } from '../sys/result.js'
+import { copyReader, type ReadChunk } from './chunks.js'
+import { BLOCK } from './pool.js'
+import type { Port } from './port.js'
+
+/** What all of them take, besides Node's own options except the methods. */
+interface Closing {
+  /** Whether the end of the stream, good or bad, closes the `Async`. Default true. */
+  autoClose?: boolean | undefined
+}
+export type ReadableOptions = Pick<NodeReadableOptions, 'highWaterMark' | 'encoding' | 'objectMode' | 'emitClose' | 'signal'> &
+  Closing
+export type WritableOptions = Pick<
+  NodeWritableOptions,
+  'highWaterMark' | 'decodeStrings' | 'defaultEncoding' | 'emitClose' | 'signal'
+> &
+  Closing
+export type DuplexOptions = Pick<
+  NodeDuplexOptions,
+  | 'allowHalfOpen'
+  | 'readableHighWaterMark'
+  | 'writableHighWaterMark'
+  | 'highWaterMark'
+  | 'decodeStrings'
+  | 'encoding'
+  | 'defaultEncoding'
+  | 'emitClose'
+  | 'signal'
+> &
+  Closing
+
+type Callback = (error?: Error | null) => void
+
+/** Node's methods, for whichever of the three streams. */
+class Methods {
+  readonly #port: Port
+  readonly #autoClose: boolean
+  readonly #read: ReadChunk
+  #reading = false
+
+  constructor(port: Port, options: Closing) {
+    checkOptions(options)
+    const { autoClose = true } = options
+    if (typeof autoClose !== 'boolean') throw invalidArgType('options.autoClose', 'of type boolean', autoClose)
+    this.#port = port
+    this.#autoClose = autoClose
+    this.#read = copyReader(port, BLOCK)
+  }
+
+  async read(stream: Readable): Promise<void> {
+    if (this.#reading) return
+    this.#reading = true
+    try {
+      let chunk: Buffer | null
+      do chunk = await this.#read()
+      while (stream.push(chunk) && chunk !== null)
+    } catch (error) {
+      if (!stream.destroyed) stream.destroy(error as Error)
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  write(chunk: Buffer, callback: Callback): void {
+    this.#port.writeAll(chunk).then(() => callback(), callback)
+  }
+
+  writev(chunks: { chunk: Buffer }[], callback: Callback): void {
+    this.write(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback)
+  }
+
+  final(callback: Callback): void {
+    try {
+      this.#port.finish()
+      callback()
+    } catch (error) {
+      // The peer is gone already: nobody is left to be told.
+      callback((error as { code?: unknown }).code === 'ENOTCONN' ? null : (error as Error))
+    }
+  }
+
+  destroy(error: Error | null, callback: Callback): void {
+    if (!this.#autoClose) return callback(error)
+    this.#port.close().then(
+      () => callback(error),
+      (failed: Error) => callback(error ?? failed),
+    )
+  }
+}
+
+/** Node calls these on the stream; chunks are Buffers, as `decodeStrings` is on. */
+function writableMethods(methods: Methods) {
+  return {
+    write: (chunk: Buffer, _encoding: unknown, callback: Callback) => methods.write(chunk, callback),
+    writev: (chunks: { chunk: Buffer }[], callback: Callback) => methods.writev(chunks, callback),
+    final: (callback: Callback) => methods.final(callback),
+  }
+}
+
+export function toReadable(port: Port, options: ReadableOptions = {}): Readable {
+  const methods = new Methods(port, options)
+  const stream: Readable = new Readable({
+    highWaterMark: BLOCK,
+    ...options,
+    read: () => void methods.read(stream),
+    destroy: (error, callback) => methods.destroy(error, callback),
+  })
+  return stream
+}
+
+export function toWritable(port: Port, options: WritableOptions = {}): Writable {
+  const methods = new Methods(port, options)
+  return new Writable({
+    ...options,
+    decodeStrings: true,
+    ...writableMethods(methods),
+    destroy: (error, callback) => methods.destroy(error, callback),
+  })
+}
+
+export function toDuplex(port: Port, options: DuplexOptions = {}): Duplex {
+  const methods = new Methods(port, options)
+  const stream: Duplex = new Duplex({
+    readableHighWaterMark: BLOCK,
+    ...options,
+    decodeStrings: true,
+    read: () => void methods.read(stream),
+    ...writableMethods(methods),
+    destroy: (error, callback) => methods.destroy(error, callback),
+  })
+  return stream
+}
