@@ -42,6 +42,8 @@ export interface ReactorMetrics {
   lost: number
   /** Waits on what was ready that were put off to the next turn so that the event loop could breathe: a spin. */
   parked: number
+  /** Pauses that listeners made since descriptors or memory had run out. */
+  acceptPauses: number
   /** Registrations open now. */
   registered: number
   /** Timers pending now. */
@@ -107,6 +109,7 @@ export class Reactor {
   #iteration = 0
   #immediate = 0
   #parkedCount = 0
+  #acceptPauses = 0
   #flushScheduled = false
 
   constructor(driver: 'embedded' | 'threaded', oneshot: boolean) {
@@ -263,6 +266,11 @@ export class Reactor {
       this.board.control[board.PARKED] = 1
       this.#native.flush()
     }
+  }
+
+  /** Counts a pause of a listener. */
+  countAcceptPause(): void {
+    this.#acceptPauses++
   }
 
   /** Counts a wait that was put off since too many had resolved at once. */
@@ -438,7 +446,7 @@ export class Reactor {
   }
 
   metrics(): ReactorMetrics {
-    return { ...this.#native.metrics(), parked: this.#parkedCount, refs: this.#refs }
+    return { ...this.#native.metrics(), parked: this.#parkedCount, acceptPauses: this.#acceptPauses, refs: this.#refs }
   }
 }
 
@@ -472,6 +480,7 @@ export const reactor = {
       stale: 0,
       lost: 0,
       parked: 0,
+      acceptPauses: 0,
       registered: 0,
       timers: 0,
       refs: 0,

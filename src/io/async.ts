@@ -65,7 +65,8 @@ function checkTransfer(buffer: ArrayBufferView, options: WaitOptions | undefined
  */
 export class Async<T = number> implements AsyncDisposable {
   readonly #fd: AsyncFd<T>
-  readonly #port: Port<T>
+  /** @internal */
+  protected readonly port: Port<T>
 
   /**
    * Takes the descriptor over.
@@ -90,7 +91,7 @@ export class Async<T = number> implements AsyncDisposable {
       interest: known?.interest ?? Interest.READABLE | Interest.WRITABLE | Interest.PRIORITY,
     })
     try {
-      this.#port = new Port(this.#fd, known?.kind ?? Kind.of(this.#fd.fd), this)
+      this.port = new Port(this.#fd, known?.kind ?? Kind.of(this.#fd.fd), this)
     } catch (error) {
       this.#fd.intoInner()
       throw error
@@ -105,6 +106,11 @@ export class Async<T = number> implements AsyncDisposable {
   /** The number that was registered. */
   get fd(): number {
     return this.#fd.fd
+  }
+
+  /** @internal The number, as long as it is ours. @throws AsyncFdError `ERR_ASYNCFD_CLOSED`, `ERR_ASYNCFD_FD_REUSED` */
+  protected get open(): number {
+    return this.port.open
   }
 
   /** Whether it ended: by `close()`, `destroy()` or `intoInner()`, or since its descriptor was lost. */
@@ -141,7 +147,7 @@ export class Async<T = number> implements AsyncDisposable {
   #with<R>(interest: number, fn: (inner: T) => NotPromise<R> | WouldBlock, options: WaitOptions | undefined): Promise<R> {
     if (typeof fn !== 'function') throw invalidArgType('fn', 'of type function', fn)
     if (options !== undefined) checkWaitOptions(options)
-    return this.#port.with(interest, fn as (inner: T) => R | WouldBlock, options)
+    return this.port.with(interest, fn as (inner: T) => R | WouldBlock, options)
   }
 
   /**
@@ -153,7 +159,7 @@ export class Async<T = number> implements AsyncDisposable {
    */
   read(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
     checkTransfer(buffer, options)
-    return this.#port.read(buffer, options)
+    return this.port.read(buffer, options)
   }
 
   /**
@@ -164,7 +170,7 @@ export class Async<T = number> implements AsyncDisposable {
    */
   write(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
     checkTransfer(buffer, options)
-    return this.#port.write(buffer, options)
+    return this.port.write(buffer, options)
   }
 
   /**
@@ -175,7 +181,7 @@ export class Async<T = number> implements AsyncDisposable {
    */
   writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
     checkTransfer(buffer, options)
-    return this.#port.writeAll(buffer, options)
+    return this.port.writeAll(buffer, options)
   }
 
   /**
@@ -185,7 +191,7 @@ export class Async<T = number> implements AsyncDisposable {
    * With `lend` a chunk is memory of ours that is yours only until the next is asked for: fastest, for who is done with it by then.
    */
   chunks(options?: ChunkOptions): AsyncIterableIterator<Buffer> {
-    return chunks(this.#port, options)
+    return chunks(this.port, options)
   }
 
   /**
@@ -195,22 +201,22 @@ export class Async<T = number> implements AsyncDisposable {
    * for await (const line of async.lines({ maxLength: 4096 })) console.log(line)
    */
   lines(options?: LineOptions): AsyncIterableIterator<string> {
-    return lines(this.#port, options)
+    return lines(this.port, options)
   }
 
   /** A Node stream of what arrives. It reads only while there is room. */
   toReadable(options?: ReadableOptions): Readable {
-    return toReadable(this.#port, options)
+    return toReadable(this.port, options)
   }
 
   /** A Node stream that writes. Its end half-closes a socket. */
   toWritable(options?: WritableOptions): Writable {
-    return toWritable(this.#port, options)
+    return toWritable(this.port, options)
   }
 
   /** A Node stream of both directions, for whatever takes a socket. */
   toDuplex(options?: DuplexOptions): Duplex {
-    return toDuplex(this.#port, options)
+    return toDuplex(this.port, options)
   }
 
   #readableStream: ReadableStream<Uint8Array> | undefined
@@ -218,13 +224,13 @@ export class Async<T = number> implements AsyncDisposable {
 
   /** A web byte stream of what arrives; always the same. Cancelling it closes this. */
   get readableStream(): ReadableStream<Uint8Array> {
-    this.#readableStream ??= readableStream(this.#port)
+    this.#readableStream ??= readableStream(this.port)
     return this.#readableStream
   }
 
   /** A web stream that writes; always the same. Closing it half-closes a socket, aborting it destroys this. */
   get writableStream(): WritableStream<Uint8Array> {
-    this.#writableStream ??= writableStream(this.#port)
+    this.#writableStream ??= writableStream(this.port)
     return this.#writableStream
   }
 

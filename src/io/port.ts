@@ -46,6 +46,13 @@ export class Port<T = unknown> {
     return this.#registration.isEnded
   }
 
+  /** The number, as long as it is ours. Throws what ended it. */
+  get open(): number {
+    const error = AsyncFd.unusable(this.#asyncFd as AsyncFd<unknown>)
+    if (error !== null) throw error
+    return this.fd
+  }
+
   /** Why it cannot be used, as a rejection, or null. */
   #refusal(): Promise<never> | null {
     const error = AsyncFd.unusable(this.#asyncFd as AsyncFd<unknown>)

@@ -1,0 +1,152 @@
+/**
+ * Connecting to a name: all of its addresses, within one limit.
+ *
+ * @module
+ */
+import { type AsyncFdError, systemError } from '../errors.js'
+import { theReactor } from '../reactor.js'
+import type { InetAddress } from '../sys/address.js'
+import { constants } from '../sys/constants.js'
+import { getSocketOption } from '../sys/option.js'
+import { sleep } from '../time/sleep.js'
+import { expired, type WaitOptions } from '../wait.js'
+
+/** How long an attempt has to itself before the next address is tried beside it: RFC 8305's "Connection Attempt Delay". */
+const ATTEMPT_DELAY_MS = 250
+
+/** An attempt that is under way. */
+export interface Attempt<S> {
+  stream: S
+  /** Resolves when it is connected. */
+  connected: Promise<void>
+  /** Ends it. */
+  destroy(): void
+}
+
+/** Families take turns, as one of them may lead nowhere: RFC 8305, section 4. The first address stays the first. */
+export function interleaved(addresses: readonly InetAddress[]): InetAddress[] {
+  const first = addresses.filter(({ family }) => family === addresses[0]!.family)
+  const second = addresses.filter(({ family }) => family !== addresses[0]!.family)
+  return Array.from({ length: Math.max(first.length, second.length) }, (_, i) => [first[i], second[i]])
+    .flat()
+    .filter((address) => address !== undefined)
+}
+
+/** Notes on an error what was to be reached, as Node does. */
+export function told(error: unknown, address: InetAddress): Error {
+  return Object.assign(error as Error, { address: address.address, port: address.port })
+}
+
+/** What became of an attempt, by the kernel. @throws what it failed with */
+export function checkConnected(fd: number): void {
+  const errno = getSocketOption(fd, constants.SOL_SOCKET, constants.SO_ERROR)
+  if (errno !== 0) throw systemError(errno, 'connect', fd)
+}
+
+/** One error of those of all addresses: that of the only one, or all of them. */
+function failure(errors: readonly Error[]): Error {
+  if (errors.length === 1) return errors[0]!
+  const first = errors[0] as AsyncFdError
+  const where = errors.map((error) => `${(error as { address?: string }).address} ${(error as AsyncFdError).code}`)
+  const all = new AggregateError(
+    errors,
+    `${first.code}: none of ${errors.length} addresses could be connected to: ${where.join(', ')}`,
+  )
+  const { code, errno, syscall } = first
+  return Object.assign(all, { code, errno, syscall })
+}
+
+/** The part of `options` that is left after `begun`. */
+export function rest({ signal, timeout }: WaitOptions, begun: number): WaitOptions {
+  if (timeout === undefined || timeout === Infinity) return { signal }
+  return { signal, timeout: Math.max(0, timeout - (theReactor().now() - begun)) }
+}
+
+/** Rejects when the limits of `options` are reached before `work` is over, and then calls `giveUp`, as when `work` fails. */
+export async function within<R>(work: Promise<R>, { signal, timeout = Infinity }: WaitOptions, giveUp?: () => void): Promise<R> {
+  if (signal === undefined && timeout === Infinity) return work
+  const over = new AbortController()
+  const begun = theReactor().now()
+  const limit = sleep(timeout, {
+    signal: signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]),
+    ref: false,
+  })
+  const late = limit.then(
+    () => Promise.reject(expired(timeout, Math.max(timeout, theReactor().now() - begun))),
+    (reason) => (over.signal.aborted ? new Promise<never>(() => {}) : Promise.reject(reason)),
+  )
+  try {
+    return await Promise.race([work, late])
+  } catch (error) {
+    giveUp?.()
+    throw error
+  } finally {
+    over.abort()
+    work.catch(() => {})
+  }
+}
+
+/**
+ * Connects to the first of `addresses` that answers: each has a moment to itself, then the next is tried as well. The others are
+ * ended. Rejects with the error of the one address, or an AggregateError of all; with `TimeoutError`; with `signal.reason`.
+ */
+export function connectToAny<S>(
+  addresses: readonly InetAddress[],
+  start: (address: InetAddress) => Attempt<S>,
+  options: WaitOptions,
+): Promise<S> {
+  const running = new Set<Attempt<S>>()
+  const errors: Error[] = []
+  const waiting = interleaved(addresses)
+  const total = waiting.length
+  let next = new AbortController()
+  let over = false
+
+  const work = new Promise<S>((resolve, reject) => {
+    const fail = (error: unknown, address: InetAddress) => {
+      errors.push(told(error, address))
+      if (errors.length === total) reject(failure(errors))
+      else next.abort()
+    }
+    const one = (address: InetAddress) => {
+      let attempt: Attempt<S>
+      try {
+        attempt = start(address)
+      } catch (error) {
+        fail(error, address)
+        return
+      }
+      running.add(attempt)
+      attempt.connected.then(
+        () => {
+          running.delete(attempt)
+          if (over) attempt.destroy()
+          else resolve(attempt.stream)
+          end()
+        },
+        (error) => {
+          running.delete(attempt)
+          attempt.destroy()
+          if (!over) fail(error, address)
+        },
+      )
+    }
+    const all = async () => {
+      for (let address = waiting.shift(); address !== undefined && !over; address = waiting.shift()) {
+        next = new AbortController()
+        one(address)
+        if (waiting.length === 0) return
+        // The failure of what runs brings the next forward.
+        await sleep(ATTEMPT_DELAY_MS, { signal: next.signal, ref: false }).catch(() => {})
+      }
+    }
+    void all()
+  })
+  const end = () => {
+    over = true
+    next.abort()
+    for (const attempt of running) attempt.destroy()
+    running.clear()
+  }
+  return within(work, options, end)
+}

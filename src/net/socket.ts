@@ -1,0 +1,112 @@
+/**
+ * What all sockets of this module have: a descriptor of their own, its addresses, its options, its end.
+ *
+ * @module
+ */
+import { inspect } from 'node:util'
+import { AsyncFd } from '../async-fd.js'
+import { Interest } from '../interest.js'
+import { Kind } from '../io/kind.js'
+import { Port } from '../io/port.js'
+import type { SocketAddress } from '../sys/address.js'
+import { constants } from '../sys/constants.js'
+import { close } from '../sys/descriptor.js'
+import { setSocketOption } from '../sys/option.js'
+import { localAddress, socket } from '../sys/socket.js'
+
+/** Makes a socket and hands it to `use`; it is closed if that throws. */
+export function withSocket<R>(domain: number, type: number, use: (fd: number) => R): R {
+  const fd = socket(domain, type)
+  try {
+    return use(fd)
+  } catch (error) {
+    close(fd)
+    throw error
+  }
+}
+
+/** The address family of an IP address. */
+export function domainOf(address: { family: 'IPv4' | 'IPv6' }): number {
+  return address.family === 'IPv6' ? constants.AF_INET6 : constants.AF_INET
+}
+
+/** Sets options that are given. */
+export function setOptions(
+  fd: number,
+  options: readonly (readonly [level: number, name: number, value: boolean | number | undefined])[],
+): void {
+  for (const [level, name, value] of options) if (value !== undefined) setSocketOption(fd, level, name, value)
+}
+
+/** A socket that is no stream of bytes: a listener, or one of datagrams. */
+export abstract class Socket implements AsyncDisposable {
+  readonly #asyncFd: AsyncFd
+  /** @internal */
+  protected readonly port: Port<number>
+
+  /** @internal Takes `fd` over, which is non-blocking, even if it throws. */
+  constructor(fd: number) {
+    try {
+      this.#asyncFd = new AsyncFd(fd, { owned: true, interest: Interest.READABLE | Interest.WRITABLE })
+    } catch (error) {
+      close(fd)
+      throw error
+    }
+    this.port = new Port(this.#asyncFd, Kind.socket, this)
+  }
+
+  /** The descriptor. */
+  get fd(): number {
+    return this.#asyncFd.fd
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#asyncFd.closed
+  }
+
+  /** The address it is bound to. @throws AsyncFdError `EBADF` once closed */
+  get localAddress(): SocketAddress {
+    return localAddress(this.closed ? -1 : this.fd)
+  }
+
+  /** Ends it. What is pending rejects with `ERR_ASYNCFD_CLOSED`. */
+  async close(): Promise<void> {
+    this.destroy()
+  }
+
+  /** As {@link close}. */
+  destroy(): void {
+    this.#asyncFd.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Gives the descriptor away: the caller closes it. What is pending rejects with `ERR_ASYNCFD_CLOSED`. */
+  intoInner(): number {
+    return this.#asyncFd.intoInner()
+  }
+
+  /** What is pending keeps the process alive. The default. */
+  ref(): this {
+    this.#asyncFd.ref()
+    return this
+  }
+
+  /** What is pending does not keep the process alive. */
+  unref(): this {
+    this.#asyncFd.unref()
+    return this
+  }
+
+  /** Whether something pending keeps the process alive now. */
+  hasRef(): boolean {
+    return this.#asyncFd.hasRef()
+  }
+
+  [inspect.custom](): string {
+    return `${this.constructor.name} { fd: ${this.fd}, ${this.closed ? 'closed' : inspect(this.localAddress)} }`
+  }
+}
