@@ -31,6 +31,8 @@ export declare class NativeReactor {
   growSlots(slots: ArrayBuffer): boolean
   /** As above, for the timers. */
   growTimers(timers: ArrayBuffer): boolean
+  /** Takes the pool that reads go into: memory of the board's size for it, which nobody can detach. */
+  usePool(pool: ArrayBuffer): boolean
   /** Stops time at `ms`, or moves stopped time forward to it; null lets it run on. */
   pauseClock(ms?: number | undefined | null): void
   /** The instant at which timers next need a turn, not later than the earliest deadline; null without timers. */
@@ -61,8 +63,8 @@ export declare class NativeReactor {
   metrics(): NativeMetrics
 }
 
-/** Offsets and sizes of the board, in the order of `LAYOUT` in `src/board.ts`. */
-export declare function boardLayout(): Array<number>
+/** Offsets, sizes and constants of the board, by the names of `src/board.ts`. */
+export declare function boardLayout(): Record<string, number>
 
 /** What the reactor has done and holds. Counts begin with the reactor. */
 export interface NativeMetrics {

@@ -8,9 +8,8 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Async } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
-import type { ExecutionContext } from 'ava'
 import { isPending, noLeaks, pipe, release, settled, socketPair, tcpPair } from './helpers/fixtures.js'
-import test from './helpers/test.js'
+import test, { type ExecutionContext } from './helpers/test.js'
 
 type T = ExecutionContext<unknown>
 

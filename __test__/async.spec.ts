@@ -7,11 +7,10 @@ import { createHash } from 'node:crypto'
 import { setImmediate as breath } from 'node:timers/promises'
 import { Async, type AsyncOptions, reactor, WouldBlock } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
-import type { ExecutionContext } from 'ava'
 import { rounds } from './helpers/child.js'
 import { fill, isPending, noLeaks, own, pipe, release, settled, socketPair, tcpPair } from './helpers/fixtures.js'
 import { Random } from './helpers/random.js'
-import test from './helpers/test.js'
+import test, { type ExecutionContext } from './helpers/test.js'
 
 type T = ExecutionContext<unknown>
 const { SOCK_DGRAM, SOL_SOCKET, SO_SNDBUF, SHUT_WR, MSG_OOB } = sys.constants
@@ -296,6 +295,24 @@ test('lent chunks are memory of ours until the next is asked for; copies live on
   t.is(copy.toString(), 'onet')
 })
 
+test('more chunks lent at once than the pool has blocks: each is its own', async (t) => {
+  const streams = Array.from({ length: 80 }, () => pipes(t))
+  const iterators = streams.map(([reader]) => reader.chunks({ lend: true }))
+  for (let round = 0; round < 3; round++) {
+    const reading = iterators.map((iterator) => iterator.next())
+    await settled()
+    streams.forEach(([, writer], i) => {
+      sys.write(writer.fd, Buffer.from(`${round} of ${i}`))
+    })
+    const chunks = await Promise.all(reading)
+    t.deepEqual(
+      chunks.map(({ value }) => String(value)),
+      streams.map((_, i) => `${round} of ${i}`),
+    )
+  }
+  for (const iterator of iterators) await iterator.return?.()
+})
+
 test('an aborted chunk throws, and the next call goes on where it was', async (t) => {
   const [reader, writer] = pipes(t)
   const chunks = reader.chunks({ timeout: 5 })
@@ -428,7 +445,11 @@ test('a buffer that is transferred away in the middle of a read is refused, and 
   structuredClone(buffer.buffer, { transfer: [buffer.buffer] })
   await writer.write(Buffer.from('data'))
   await t.throwsAsync(reading, { code: 'ERR_INVALID_STATE' })
-  t.is(await reader.read(Buffer.alloc(8)), 4)
+  const own = () => reader.readWith((fd) => sys.read(fd, Buffer.alloc(8)))
+  await t.throwsAsync(own(), { code: 'ERR_INVALID_STATE' }, 'it would get what comes after')
+  t.is(await reader.read(Buffer.alloc(3)), 3)
+  t.is(await reader.read(Buffer.alloc(8)), 1)
+  t.true(await isPending(reader.read(Buffer.alloc(8), { timeout: 100 }).catch(() => {})))
   fill(writer.fd)
   const sent = new Uint8Array(100_000)
   const writing = writer.writeAll(sent)

@@ -25,7 +25,7 @@ const nameOf = ({ file, line }: Example) => `${file.replace(/[^\w.]/g, '_')}-lin
 const IMPORTS = `
 import { spawn } from 'node:child_process'
 import * as os from 'node:os'
-import { AsyncFd, AsyncFdError, ErrorCode, Interest, Ready, TimeoutError, WouldBlock, poll, reactor } from 'asyncfd'
+import { Async, AsyncFd, AsyncFdError, ErrorCode, Interest, Ready, TimeoutError, WouldBlock, poll, reactor } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
 `
 
@@ -43,6 +43,15 @@ declare const socket: Socket, body: AsyncIterable<Buffer>, url: string
 declare function upload(chunk: Buffer, options: { signal: AbortSignal }): Promise<void>
 declare function report(due: number): void
 `
+/** What fragments of `asyncfd/net`, and of `Async`, may use. */
+const NET = `
+import { Async, WouldBlock } from 'asyncfd'
+import * as net from 'asyncfd/net'
+import * as sys from 'asyncfd/sys'
+const { lookupHost, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream } = net
+declare const async: Async, socket: Async, fd: number, buffer: Buffer, message: Buffer, header: Buffer
+declare function serve(stream: unknown): Promise<void>
+`
 /** What fragments may use without saying where it comes from; in `asyncfd/sys` descriptors are numbers. */
 const FREE = `
 declare const buffer: Buffer, header: Buffer, body: Buffer, message: Buffer
@@ -57,6 +66,9 @@ function moduleOf(example: Example): string {
   if (isProgram(example)) return example.code
   const fd = example.file.startsWith('src/sys/') ? 'number' : 'AsyncFd'
   const { file } = example
+  if (/^src\/(io|net)\//.test(file) || /\b(Async|TcpStream|TcpListener|UnixStream|UdpSocket)\b/.test(example.code)) {
+    return `${NET}export async function example() {\n${example.code}}\n`
+  }
   const time = file.startsWith('src/time/') ? TIME : file.startsWith('src/timers/') ? TIMERS : FREE
   return `${IMPORTS}${time}declare const fd: ${fd}\nexport async function example() {\n${example.code}}\n`
 }

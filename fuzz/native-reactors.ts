@@ -10,24 +10,10 @@ import type { Op } from './op.js'
 import { below, bits, chance, pick } from './random.js'
 import { disturbed, fd, junk, num } from './values.js'
 
-type Binding = typeof Native
+/** What is used of `WebAssembly`, which Node's types do not declare. */
+declare const WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer } }
 
-/** Words of the control board: see crates/node/src/board.rs. */
-const COUNT = 0
-const CURSOR = 1
-const SUBMIT_COUNT = 2
-const REFS = 3
-const PARKED = 6
-const TIMER_COUNT = 8
-const EXPIRED_CURSOR = 10
-const THREW = 12
-/** Places in the layout that `boardLayout` gives, from its end, where no words are added. */
-const SUBMIT = -21
-const TIMER = -18
-const CONTROL_WORDS = -15
-const STRIDE = -14
-const WANTED = -9
-const GENERATION = -8
+type Binding = typeof Native
 
 interface Held {
   native: InstanceType<Binding['NativeReactor']>
@@ -43,7 +29,10 @@ const MOST_THREADED = 2
 const reactors: Held[] = []
 let threads = 0
 let binding: Binding
-let layout: number[] = []
+/** See crates/node/src/board.rs. */
+let layout: Record<string, number> = {}
+
+const at = (name: string): number => layout[name]!
 
 export function useBinding(native: Binding): void {
   binding = native
@@ -55,23 +44,23 @@ function dispatch(held: () => Held | undefined): () => void {
     const control = held()?.control
     if (control === undefined) return
     if (chance(0.5)) disturbed()
-    control[PARKED] = 0
+    control[at('PARKED')] = 0
     // Some batches are begun one by one, with throws in between; some are left over.
-    if (chance(0.3)) control[CURSOR]! += 1
-    else control[CURSOR] = control[COUNT]!
+    if (chance(0.3)) control[at('WOKEN_CURSOR')]! += 1
+    else control[at('WOKEN_CURSOR')] = control[at('WOKEN_COUNT')]!
     if (chance(0.1)) {
       // What throws without saying so looks like the end of JavaScript, after which nothing is delivered.
-      control[THREW] = chance(0.98) ? 1 : 0
+      control[at('THREW')] = chance(0.98) ? 1 : 0
       throw new Thrown('dispatch')
     }
-    if (chance(0.8)) control[CURSOR] = control[COUNT]!
+    if (chance(0.8)) control[at('WOKEN_CURSOR')] = control[at('WOKEN_COUNT')]!
   }
 }
 
 function make(): void {
   const threaded = threads < MOST_THREADED && chance(0.3)
   if (threaded) threads++
-  const control = new Uint32Array(new ArrayBuffer(layout.at(CONTROL_WORDS)! * 4))
+  const control = new Uint32Array(new ArrayBuffer(at('CONTROL_WORDS') * 4))
   const slots = new Uint32Array(new ArrayBuffer(pick([1, 1, 8, 9, 64]) * 32 + pick([0, 0, 3])), 0, 0)
   const timers = new Uint32Array(new ArrayBuffer(pick([16, 64, 1024])))
   let held: Held | undefined
@@ -84,6 +73,11 @@ function make(): void {
     num(0, 1, 1000),
     dispatch(() => held),
   )
+  if (chance(0.5)) {
+    native.usePool(new WebAssembly.Memory({ initial: at('BLOCKS'), maximum: at('BLOCKS') }).buffer)
+    for (let number = 0; number < at('BLOCKS'); number++) control[at('FREE') + number] = number
+    control[at('FREE_COUNT')] = at('BLOCKS')
+  }
   held = { native, control, slots: new Uint32Array(slots.buffer, 0, slots.buffer.byteLength >> 2), timers, keys: [] }
   reactors.push(held)
 }
@@ -137,33 +131,37 @@ function scribble(): void {
         slots[below(slots.length)] = bits()
       },
       () => {
-        control[SUBMIT_COUNT] = num(1, 2, 1024, 1025)
+        control[at('SUBMIT_COUNT')] = num(1, 2, 1024, 1025)
       },
       () => {
-        control[REFS] = chance(0.5) ? 1 : 0
+        control[at('REFS')] = chance(0.5) ? 1 : 0
       },
       () => {
-        control[PARKED] = 1
+        control[at('PARKED')] = 1
       },
       () => {
         control[16 + below(control.length - 16)] = bits()
       },
       () => {
-        control[layout.at(SUBMIT)!] = bits()
+        control[at('SUBMIT')] = bits()
       },
       () => {
-        control[CURSOR] = bits()
+        control[at('WOKEN_CURSOR')] = bits()
       },
       () => {
         timers[below(timers.length)] = chance(0.5) ? below(4) : bits()
       },
       // Timers are submitted: those whose numbers stand in the ring, a few of them with words.
       () => {
-        control[TIMER_COUNT] = num(1, 2, 4096, 4097)
-        for (let at = 0; at < 3; at++) control[layout.at(TIMER)! + at] = chance(0.8) ? below(timers.length >> 2) : bits()
+        control[at('TIMER_COUNT')] = num(1, 2, 4096, 4097)
+        for (let i = 0; i < 3; i++) control[at('TIMER') + i] = chance(0.8) ? below(timers.length >> 2) : bits()
       },
       () => {
-        control[EXPIRED_CURSOR] = num(0, 1, 4096)
+        control[at('EXPIRED_CURSOR')] = num(0, 1, 4096)
+      },
+      // Blocks that are in use are free, or there are none.
+      () => {
+        control[at('FREE_COUNT')] = num(0, 1, 32, 33)
       },
     ])()
   }
@@ -177,7 +175,7 @@ export const nativeReactors: Record<string, Op> = {
       [
         false,
         chance(0.5),
-        new ArrayBuffer(pick([0, 4, layout.at(CONTROL_WORDS)! * 4 - 4, layout.at(CONTROL_WORDS)! * 4 + 4])),
+        new ArrayBuffer(pick([0, 4, at('CONTROL_WORDS') * 4 - 4, at('CONTROL_WORDS') * 4 + 4])),
         pick([() => new ArrayBuffer(64), junk])(),
         pick([() => () => {}, junk])(),
       ].map((argument) => (chance(0.1) ? junk() : argument)),
@@ -192,8 +190,9 @@ export const nativeReactors: Record<string, Op> = {
     (result) => {
       const slot = result as number
       if (slot < 0) return
-      target.slots[slot * layout.at(STRIDE)! + layout.at(WANTED)!] = pick([0, 1, 3, 63])
-      target.keys = [...target.keys.slice(-100), [slot, target.slots[slot * layout.at(STRIDE)! + layout.at(GENERATION)!]!]]
+      target.slots[slot * at('STRIDE') + at('WANTED')] = pick([0, 1, 3, 63, at('READ_OP'), at('READ_OP') | 63])
+      target.slots[slot * at('STRIDE') + at('READ')] = pick([1, 100, at('BLOCK_BYTES'), bits()])
+      target.keys = [...target.keys.slice(-100), [slot, target.slots[slot * at('STRIDE') + at('GENERATION')]!]]
     },
   ),
   'NativeReactor.deregister': method('deregister', key, (result, [slot]) => {
@@ -221,6 +220,10 @@ export const nativeReactors: Record<string, Op> = {
       if (result === true) target.timers = new Uint32Array(buffer as ArrayBuffer)
     },
   ),
+  // Of the right size only what nobody can detach: that is the one thing that it has to be told.
+  'NativeReactor.usePool': method('usePool', () => [
+    chance(0.5) ? new WebAssembly.Memory({ initial: at('BLOCKS'), maximum: at('BLOCKS') }).buffer : junk(),
+  ]),
   'NativeReactor.holdBack': method('holdBack', () => [chance(0.9) ? chance(0.4) : junk()]),
   'NativeReactor.pauseClock': method('pauseClock', () => [
     pick([null, null, 0, 1.5, 1e9, -1, Number.NaN, Number.POSITIVE_INFINITY]),
@@ -243,10 +246,10 @@ export const nativeReactors: Record<string, Op> = {
 /** Lets go of the event loop, so that the process can end. */
 export function releaseAll(): void {
   for (const { native, control } of reactors) {
-    control[REFS] = 0
-    control[PARKED] = 0
-    control[COUNT] = 0
-    control[CURSOR] = 0
+    control[at('REFS')] = 0
+    control[at('PARKED')] = 0
+    control[at('WOKEN_COUNT')] = 0
+    control[at('WOKEN_CURSOR')] = 0
     native.holdBack(false)
     native.flush()
   }

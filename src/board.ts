@@ -21,15 +21,20 @@ export const EXPIRED_CURSOR = 10
 export const EAGER = 11
 export const THREW = 12
 export const TIMER_DRAINS = 13
+export const FREE_COUNT = 14
 export const WOKEN = 16
-export const WOKEN_STRIDE = 3
-export const SUBMIT = 3088
+export const WOKEN_STRIDE = 5
+export const SUBMIT = 10256
 export const SUBMIT_STRIDE = 2
 export const SUBMIT_CAPACITY = 1024
-export const TIMER = 5136
+export const TIMER = 12304
 export const TIMER_CAPACITY = 4096
-export const EXPIRED = 9232
-const CONTROL_WORDS = 11280
+export const EXPIRED = 16400
+export const FREE = 18448
+/** Blocks of the pool, and bytes of each. */
+export const BLOCKS = 32
+export const BLOCK_BYTES = 65536
+const CONTROL_WORDS = 18480
 
 // Words of a slot.
 export const STRIDE = 8
@@ -39,6 +44,17 @@ export const WRITE_BITS = 2
 export const WRITE_TICK = 3
 export const WANTED = 4
 export const GENERATION = 5
+export const READ = 6
+
+/** In a slot's `WANTED`: a read is asked for. In the woken ring: the entry tells of one. */
+export const READ_OP = 1 << 30
+/** In a slot's `READ`, besides the most bytes: how to read. */
+export const BY_RECV = 1 << 24
+export const SHORT_IS_ALL = 1 << 25
+/** The result that asks for an attempt by JavaScript. */
+export const ATTEMPT = -0x80000000
+/** The number of no block. */
+export const NO_BLOCK = 0xffffffff
 
 // Words of a timer, and what its state can be.
 export const TIMER_STRIDE = 4
@@ -49,8 +65,8 @@ export const AFTER = 1
 export const AT = 2
 export const HAS_EXPIRED = 3
 
-/** The numbers above in the order in which the native side lists its own. */
-export const LAYOUT: readonly number[] = [
+/** The numbers above, as the native side names its own. */
+export const LAYOUT: Readonly<Record<string, number>> = {
   WOKEN_COUNT,
   WOKEN_CURSOR,
   SUBMIT_COUNT,
@@ -65,6 +81,7 @@ export const LAYOUT: readonly number[] = [
   THREW,
   EAGER,
   TIMER_DRAINS,
+  FREE_COUNT,
   WOKEN,
   WOKEN_STRIDE,
   SUBMIT,
@@ -73,6 +90,9 @@ export const LAYOUT: readonly number[] = [
   TIMER,
   TIMER_CAPACITY,
   EXPIRED,
+  FREE,
+  BLOCKS,
+  BLOCK_BYTES,
   CONTROL_WORDS,
   STRIDE,
   READ_BITS,
@@ -81,6 +101,10 @@ export const LAYOUT: readonly number[] = [
   WRITE_TICK,
   WANTED,
   GENERATION,
+  READ,
+  READ_OP,
+  BY_RECV,
+  SHORT_IS_ALL,
   TIMER_STRIDE,
   TIMER_TIME,
   TIMER_STATE,
@@ -88,7 +112,7 @@ export const LAYOUT: readonly number[] = [
   AFTER,
   AT,
   HAS_EXPIRED,
-]
+}
 
 const FIRST_CAPACITY = 64
 

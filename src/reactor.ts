@@ -114,8 +114,8 @@ export class Reactor {
 
   constructor(driver: 'embedded' | 'threaded', oneshot: boolean) {
     const binding = native()
-    const layout = binding.boardLayout()
-    if (layout.length !== board.LAYOUT.length || layout.some((words, i) => words !== board.LAYOUT[i])) {
+    const layout = Object.entries(binding.boardLayout())
+    if (layout.length !== Object.keys(board.LAYOUT).length || layout.some(([name, value]) => value !== board.LAYOUT[name])) {
       throw stateError(ErrorCode.BINDING, 'the native binding is of another version of asyncfd; reinstall the package')
     }
     this.driver = driver
@@ -174,6 +174,7 @@ export class Reactor {
       registration.unlink(entry)
       entry.end(registration.ended!)
     }
+    registration.reading?.end(registration.ended!)
     return own
   }
 
@@ -204,6 +205,32 @@ export class Reactor {
   /** Drains now what was submitted. */
   flush(): void {
     this.#native.flush()
+  }
+
+  /** Has reads performed in the turn, into the blocks of `pool`. */
+  usePool(pool: ArrayBuffer): void {
+    const { control } = this.board
+    for (let number = 0; number < board.BLOCKS; number++) control[board.FREE + number] = board.BLOCKS - 1 - number
+    control[board.FREE_COUNT] = board.BLOCKS
+    this.#native.usePool(pool)
+  }
+
+  /** Takes a block of the pool: its number, or `NO_BLOCK`. */
+  takeBlock(): number {
+    const { control } = this.board
+    const count = control[board.FREE_COUNT]!
+    if (count === 0) return board.NO_BLOCK
+    control[board.FREE_COUNT] = count - 1
+    return control[board.FREE + count - 1]!
+  }
+
+  /** Gives a block back to the pool; no effect for `NO_BLOCK`. */
+  giveBack(number: number): void {
+    if (number === board.NO_BLOCK) return
+    const { control } = this.board
+    const count = control[board.FREE_COUNT]!
+    control[board.FREE + count] = number
+    control[board.FREE_COUNT] = count + 1
   }
 
   growTimers(): void {
@@ -323,8 +350,14 @@ export class Reactor {
       control[board.WOKEN_CURSOR] = cursor + 1
       const at = board.WOKEN + cursor * board.WOKEN_STRIDE
       const registration = this.#registrations[control[at]!]
-      if (registration === undefined || registration.generation !== control[at + 1]) continue
       const bits = control[at + 2]!
+      if (bits === board.READ_OP) {
+        const reading = registration?.generation === control[at + 1] ? registration!.reading : null
+        if (reading !== null) reading.complete(control[at + 3]! | 0, control[at + 4]!)
+        else this.giveBack(control[at + 4]!)
+        continue
+      }
+      if (registration === undefined || registration.generation !== control[at + 1]) continue
       const only = registration.only
       if (only !== null) {
         if ((only.mask & bits) !== 0) only.fire(bits)
@@ -416,9 +449,20 @@ export class Reactor {
    * its time. So now and then it may not ask before an immediate has run.
    */
   #breathe(): void {
-    if (++this.#dispatches !== DISPATCHES_PER_BREATH) return
+    if (this.#held) return
+    if (this.#dispatches++ === 0) this.#breathed = performance.now()
+    else if (this.#dispatches < DISPATCHES_PER_BREATH && performance.now() - this.#breathed < DISPATCH_BUDGET_MS) return
+    else this.#holdBack()
+  }
+
+  #held = false
+  #breathed = 0
+
+  #holdBack(): void {
+    this.#held = true
     this.#native.holdBack(true)
     setImmediate(() => {
+      this.#held = false
       this.#dispatches = 0
       this.#native.holdBack(false)
     })

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Board, READ_BITS, READ_TICK, STRIDE, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
+import { type Board, READ, READ_BITS, READ_OP, READ_TICK, STRIDE, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
 import { Interest, Ready } from './interest.js'
 import type { Reactor } from './reactor.js'
 
@@ -18,6 +18,14 @@ export function readyMask(interest: number): number {
   if ((interest & (Interest.READABLE | Interest.PRIORITY)) !== 0) mask |= Ready.READ_CLOSED | Ready.ERROR
   if ((interest & Interest.WRITABLE) !== 0) mask |= Ready.WRITE_CLOSED | Ready.ERROR
   return mask
+}
+
+/** A read that the native side performs. */
+export interface Reading {
+  /** It came to `result` bytes in a block of the pool, to a negative errno, or to `ATTEMPT`. */
+  complete(result: number, block: number): void
+  /** The registration ended. */
+  end(error: unknown): void
 }
 
 /** Something that waits on a registration: a promise, a subscription or a waker. */
@@ -41,7 +49,7 @@ export abstract class Entry {
   askAgain(): void {}
 
   /** The registration ended. May throw what a listener throws. */
-  abstract end(error: Error): void
+  abstract end(error: unknown): void
 }
 
 export class Registration {
@@ -55,6 +63,8 @@ export class Registration {
   /** Closures of `tryIo`/`asyncIo` that are running now. */
   closures = 0
   #ended: Error | (() => Error) | null = null
+  /** The read that is asked for. */
+  reading: Reading | null = null
   /** Told of the end, whoever brought it about. */
   whenEnded: ((registration: Registration) => void) | null = null
   readonly #board: Board
@@ -151,6 +161,30 @@ export class Registration {
     if (wanted !== 0) for (const entry of this.matching(wanted)) this.reactor.park(entry)
   }
 
+  /** Asks the native side for a read: the most bytes, and how. */
+  startRead(reading: Reading, read: number): void {
+    const words = this.#board.slots
+    const at = this.slot * STRIDE
+    this.reading = reading
+    words[at + READ] = read
+    words[at + WANTED]! |= READ_OP
+    this.pending++
+    if (this.refd) this.reactor.hold(1)
+  }
+
+  /** It is over, or not wanted any more. */
+  endRead(): void {
+    this.reading = null
+    this.pending--
+    if (this.refd) this.reactor.release(1)
+    if (!this.isEnded) this.#board.slots[this.slot * STRIDE + WANTED]! &= ~READ_OP
+  }
+
+  /** Whether the read was performed, and its result is on the way. */
+  get hasRead(): boolean {
+    return this.#board.slots[this.slot * STRIDE + READ] === 0
+  }
+
   /** Adds closed states that were found by asking the kernel. */
   learnClosed(bits: number): void {
     const closed = bits & CLOSED & ~this.ready(CLOSED)
@@ -217,7 +251,7 @@ export class Registration {
     this.pending--
     if (this.refd) this.reactor.release(1)
     if (this.isEnded) return
-    let wanted = 0
+    let wanted = this.reading === null ? 0 : READ_OP
     for (let other = this.#first; other !== null; other = other.next) wanted |= other.mask
     this.#board.slots[this.slot * STRIDE + WANTED] = wanted
   }

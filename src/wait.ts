@@ -29,12 +29,33 @@ export function checkWaitOptions(options: WaitOptions): void {
   }
 }
 
+/** What may end something pending before its time: a deadline, an abort. */
+export class Limits {
+  readonly #stopDeadline: StopDeadline | undefined
+  readonly #detachSignal: (() => void) | undefined
+
+  constructor(
+    { signal, timeout }: WaitOptions,
+    expire: (timeout: number, elapsed: number) => void,
+    abort: (reason: unknown) => void,
+  ) {
+    if (timeout !== undefined && timeout > 0 && timeout !== Infinity) {
+      this.#stopDeadline = startDeadline(timeout, (elapsed) => expire(timeout, elapsed))
+    }
+    if (signal !== undefined) this.#detachSignal = onAbort(signal, () => abort(signal.reason))
+  }
+
+  stop(): void {
+    this.#stopDeadline?.()
+    this.#detachSignal?.()
+  }
+}
+
 /** What settles a promise: an event, a deadline, an abort, or the end of the registration. */
 export abstract class Pending<R> extends Entry {
   protected readonly resolve: (value: R) => void
   protected readonly reject: (reason: unknown) => void
-  #stopDeadline: StopDeadline | undefined
-  #detachSignal: (() => void) | undefined
+  #limits: Limits | undefined
 
   protected constructor(
     registration: Registration,
@@ -48,16 +69,12 @@ export abstract class Pending<R> extends Entry {
     this.reject = reject
   }
 
-  protected limit({ signal, timeout }: WaitOptions): void {
-    if (timeout !== undefined && timeout > 0 && timeout !== Infinity) {
-      this.#stopDeadline = startDeadline(timeout, (elapsed) => this.expire(timeout, elapsed))
-    }
-    if (signal !== undefined) {
-      this.#detachSignal = onAbort(signal, () => {
-        this.detach()
-        this.reject(signal.reason)
-      })
-    }
+  protected limit(options: WaitOptions): void {
+    this.#limits = new Limits(
+      options,
+      (timeout, elapsed) => this.expire(timeout, elapsed),
+      (reason) => this.end(reason),
+    )
   }
 
   /** The time is up. Looks before it accuses: what the kernel has delivered by now wins over the deadline. */
@@ -65,13 +82,43 @@ export abstract class Pending<R> extends Entry {
 
   protected detach(): void {
     this.registration.unlink(this)
-    this.#stopDeadline?.()
-    this.#detachSignal?.()
+    this.#limits?.stop()
   }
 
-  override end(error: Error): void {
+  override end(error: unknown): void {
     this.detach()
     this.reject(error)
+  }
+}
+
+/** Bits that no event has. */
+const NOTHING = 1 << 29
+
+/** Passes time on a registration: its end ends it, and so does an abort. */
+export class Pause extends Pending<undefined> {
+  private constructor(
+    registration: Registration,
+    owner: unknown,
+    resolve: (value: undefined) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(registration, NOTHING, owner, resolve, reject)
+  }
+
+  static start(registration: Registration, owner: unknown, ms: number, signal: AbortSignal | undefined): Promise<undefined> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      const pause = new Pause(registration, owner, resolve, reject)
+      pause.limit({ timeout: ms, signal })
+      registration.link(pause)
+    })
+  }
+
+  override fire(): void {}
+
+  protected override expire(): void {
+    this.detach()
+    this.resolve(undefined)
   }
 }
 

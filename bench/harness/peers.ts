@@ -50,21 +50,25 @@ export function install(name: string): string | null {
       }`
 }
 
-/** Builds the peer that is written in Rust, if need be, and runs it. Gives what it prints, or throws with why it cannot be had. */
-export function runRust(name: string, ...args: string[]): string {
+const built = new Map<string, string>()
+
+/** Builds the peer that is written in Rust, if need be. Gives its path, or throws with why it cannot be had. */
+export function rustBinary(name: string): string {
+  const known = built.get(name)
+  if (known !== undefined) return known
   const target = fileURLToPath(new URL('../../../target/peers', import.meta.url))
-  const command = [
-    'run',
-    '--quiet',
-    '--release',
-    '--manifest-path',
-    `${home}/${name}/Cargo.toml`,
-    '--target-dir',
-    target,
-    '--',
-    ...args,
-  ]
-  const { status, stdout, stderr, error } = spawnSync('cargo', command, { encoding: 'utf8', maxBuffer: 1 << 26 })
-  if (status !== 0) throw new Error(`cargo run ${name}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
+  const manifest = `${home}/${name}/Cargo.toml`
+  const command = ['build', '--quiet', '--release', '--manifest-path', manifest, '--target-dir', target]
+  const { status, stderr, error } = spawnSync('cargo', command, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`cargo build ${name}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
+  const path = `${target}/release/asyncfd-bench-${name}`
+  built.set(name, path)
+  return path
+}
+
+/** Builds such a peer, and runs it. Gives what it prints. */
+export function runRust(name: string, ...args: string[]): string {
+  const { status, stdout, stderr, error } = spawnSync(rustBinary(name), args, { encoding: 'utf8', maxBuffer: 1 << 26 })
+  if (status !== 0) throw new Error(`${name}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
   return stdout
 }

@@ -10,7 +10,6 @@ import { AsyncFd } from '../async-fd.js'
 import { invalidArgType, invalidArgValue } from '../errors.js'
 import { Interest } from '../interest.js'
 import type { NotPromise } from '../ready-guard.js'
-import { byteLengthOf } from '../sys/bytes.js'
 import type { FdSource } from '../sys/fd-source.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import type { WouldBlock } from '../would-block.js'
@@ -43,12 +42,6 @@ export interface Known {
   kind: Kind
   /** What may be waited for. */
   interest: number
-}
-
-/** Bad input throws at the call, before anything has happened. */
-function checkTransfer(buffer: ArrayBufferView, options: WaitOptions | undefined): void {
-  if (options !== undefined) checkWaitOptions(options)
-  byteLengthOf('buffer', buffer)
 }
 
 /**
@@ -158,7 +151,7 @@ export class Async<T = number> implements AsyncDisposable {
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (a SharedArrayBuffer), `ERR_INVALID_STATE` (a detached buffer)
    */
   read(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
-    checkTransfer(buffer, options)
+    if (options !== undefined) checkWaitOptions(options)
     return this.port.read(buffer, options)
   }
 
@@ -169,7 +162,7 @@ export class Async<T = number> implements AsyncDisposable {
    * @throws as {@link read}
    */
   write(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
-    checkTransfer(buffer, options)
+    if (options !== undefined) checkWaitOptions(options)
     return this.port.write(buffer, options)
   }
 
@@ -180,7 +173,7 @@ export class Async<T = number> implements AsyncDisposable {
    * @throws as {@link read}
    */
   writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
-    checkTransfer(buffer, options)
+    if (options !== undefined) checkWaitOptions(options)
     return this.port.writeAll(buffer, options)
   }
 

@@ -4,12 +4,12 @@
  * @module
  */
 import { Buffer } from 'node:buffer'
-import { ErrorCode, invalidArgType } from '../errors.js'
+import { invalidArgType } from '../errors.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
-import { WouldBlock } from '../would-block.js'
-import { BLOCK, give, take } from './pool.js'
+import { BLOCK, type Block, give } from './pool.js'
 import type { Port } from './port.js'
+import type { Sink } from './reader.js'
 
 export interface ChunkOptions extends WaitOptions {
   /** Bytes of a chunk, at most. The default, 65,536, is also the most. */
@@ -21,40 +21,18 @@ export interface ChunkOptions extends WaitOptions {
 /** What reads for an iterator: the next chunk, or null at the end. */
 export type ReadChunk = () => Promise<Buffer | null>
 
-/**
- * Reads a chunk into a block of the pool and makes something of it, while nobody else has the block. With `keep` the block is not given
- * back, but handed over along with the chunk.
- */
-function receive(port: Port, size: number, lend: Loan | null, options: WaitOptions | undefined): Promise<Buffer | null> {
-  return port.receive<Buffer | null>((read) => {
-    const block = take()
-    let chunk: Buffer | null | WouldBlock = WouldBlock
-    try {
-      const count = read(block.length === size ? block : block.subarray(0, size))
-      if (count === WouldBlock) return WouldBlock
-      const bytes = block.subarray(0, count as number)
-      chunk = count === 0 ? null : lend === null ? Buffer.from(bytes) : bytes
-    } finally {
-      if (lend !== null && Buffer.isBuffer(chunk)) lend.block = block
-      else give(block)
-    }
-    return chunk
-  }, options)
-}
-
-/** The block that an iterator has lent out. */
-class Loan {
-  block: Buffer | null = null
-
-  end(): void {
-    if (this.block !== null) give(this.block)
-    this.block = null
-  }
-}
-
 /** Reads chunks that live on: copies. */
 export function copyReader(port: Port, size: number, options?: WaitOptions): ReadChunk {
-  return () => receive(port, size, null, options)
+  return () => port.receive(size, copies, options)
+}
+
+const copies: Sink<Buffer | null> = {
+  bytes(block, count) {
+    const copy = Buffer.from(block.bytes.subarray(0, count))
+    give(block)
+    return copy
+  },
+  end: () => null,
 }
 
 /** Checks chunk options. @returns the size */
@@ -66,33 +44,87 @@ export function checkChunkOptions(options: ChunkOptions): number {
   return integer('options.size', size, 1, BLOCK)
 }
 
+/** Iterates over chunks: each call is one read, whose result is the iterator's. */
+class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffer>> {
+  readonly #port: Port
+  readonly #size: number
+  readonly #lend: boolean
+  readonly #limits: WaitOptions | undefined
+  /** The block that is lent out. */
+  #lent: Block | null = null
+  #done = false
+
+  constructor(port: Port, size: number, lend: boolean, limits: WaitOptions | undefined) {
+    this.#port = port
+    this.#size = size
+    this.#lend = lend
+    this.#limits = limits
+  }
+
+  next(): Promise<IteratorResult<Buffer>> {
+    if (this.#lent !== null) this.#takeBack()
+    if (this.#done || this.#port.wasClosed) return Promise.resolve(this.end())
+    return this.#port.receive(this.#size, this, this.#limits)
+  }
+
+  bytes(block: Block, count: number): IteratorResult<Buffer> {
+    const bytes = count === block.bytes.length ? block.bytes : block.bytes.subarray(0, count)
+    if (this.#lend) {
+      this.#lent = block
+      return { done: false, value: bytes }
+    }
+    const copy = Buffer.from(bytes)
+    give(block)
+    return { done: false, value: copy }
+  }
+
+  end(): IteratorResult<Buffer> {
+    this.#done = true
+    return { done: true, value: undefined }
+  }
+
+  closed(): IteratorResult<Buffer> | undefined {
+    return this.#port.wasClosed ? this.end() : undefined
+  }
+
+  return(): Promise<IteratorResult<Buffer>> {
+    if (this.#lent !== null) this.#takeBack()
+    return Promise.resolve(this.end())
+  }
+
+  #takeBack(): void {
+    give(this.#lent!)
+    this.#lent = null
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
 export function chunks(port: Port, options: ChunkOptions = {}): AsyncIterableIterator<Buffer> {
   const size = checkChunkOptions(options)
-  const { signal, timeout } = options
-  const loan = options.lend === true ? new Loan() : null
-  return iterate(port, () => receive(port, size, loan, { signal, timeout }), loan)
+  const { signal, timeout, lend = false } = options
+  return new Chunks(port, size, lend, signal === undefined && timeout === undefined ? undefined : { signal, timeout })
 }
 
 /**
  * Iterates until `next` gives null, or `async` is closed by its user. What `next` rejects with is thrown, and iterating may go on.
  */
-export function iterate<C>(port: Port, next: () => Promise<C | null>, loan: Loan | null = null): AsyncIterableIterator<C> {
+export function iterate<C>(port: Port, next: () => Promise<C | null>): AsyncIterableIterator<C> {
   let done = false
   const end = (): IteratorResult<C> => {
     done = true
-    loan?.end()
     return { done: true, value: undefined }
   }
   return {
     async next() {
       if (done) return end()
-      // A second call while the first is pending is refused by the read; the loan is not of that one.
-      loan?.end()
       let value: C | null
       try {
         value = await next()
       } catch (error) {
-        if (port.closed && (error as { code?: unknown } | null)?.code === ErrorCode.CLOSED) return end()
+        if (port.wasClosed) return end()
         throw error
       }
       return value === null ? end() : { done: false, value }

@@ -4,9 +4,7 @@
  * @module
  */
 import { constants } from 'node:os'
-import { AsyncFdError } from '../errors.js'
-import { native } from '../native.js'
-import { orThrow } from '../sys/result.js'
+import { kind } from '../sys/descriptor.js'
 
 const SOCKET = 1
 const TCP = 2
@@ -28,14 +26,14 @@ export class Kind {
 
   /** Asks the kernel. @throws EBADF */
   static of(fd: number): Kind {
-    return new Kind(orThrow(native().sysKind(fd), 'fstat', fd))
+    return new Kind(kind(fd))
   }
 
   static readonly tcp = new Kind(TCP)
   static readonly socket = new Kind(SOCKET)
 
-  /** Whether an error of a read is how a terminal says that its other end is closed. */
-  isEnd(error: unknown): boolean {
-    return this.#device && error instanceof AsyncFdError && error.errno === -constants.errno.EIO
+  /** Whether a negative errno of a read is how a terminal says that its other end is closed. */
+  isEnd(errno: number | undefined): boolean {
+    return this.#device && errno === -constants.errno.EIO
   }
 }

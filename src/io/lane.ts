@@ -5,7 +5,7 @@
  */
 import { ErrorCode, stateError } from '../errors.js'
 import { Interest, Ready } from '../interest.js'
-import { type Registration, readyMask } from '../registration.js'
+import { type Entry, type Registration, readyMask } from '../registration.js'
 import { expired, Pending, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 
@@ -40,6 +40,17 @@ export class Lane {
     return this.#busy
   }
 
+  /** Whether an exclusive operation that begins now has to wait, as far as is known. */
+  get mustWait(): boolean {
+    return !this.#busy && this.#blocked && this.registration.ready(this.#mask) === 0
+  }
+
+  /** Whether an exclusive operation may be attempted, as far as is known, and complete at once. Counts as one that does. */
+  get isOpen(): boolean {
+    if (this.#busy || (this.#blocked && this.registration.ready(this.#mask) === 0)) return false
+    return this.#mayCompleteAtOnce()
+  }
+
   /** Attempts `call` unless it is known that it would block. A number below `wanted` may say that there is no more for now. */
   attempt<R>(call: (fd: number) => R | WouldBlock, wanted = 0): R | WouldBlock {
     const { registration } = this
@@ -64,33 +75,47 @@ export class Lane {
    * is refused while one is pending: what it transfers would be anywhere among the bytes of the first.
    */
   run<R>(attempt: Attempt<R>, options: WaitOptions | undefined, exclusive: boolean): Promise<R> {
+    const now = this.tryNow(attempt, options, exclusive)
+    if (typeof now !== 'string') return now
+    return new Promise<R>((resolve, reject) => {
+      if (exclusive) this.acquire()
+      const operation = new Operation(this, this.#mask, attempt, exclusive, resolve, reject, options)
+      if (now === 'park') this.park(operation)
+    })
+  }
+
+  /** The first attempt: what it came to, or that it has to wait for an event, or, since there were too many, for a turn. */
+  tryNow<R>(attempt: Attempt<R>, options: WaitOptions | undefined, exclusive: boolean): Promise<R> | 'wait' | 'park' {
     if (exclusive && this.#busy) return Promise.reject(this.#refusal())
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
-    const { registration } = this
-    const { ended } = registration
+    const { ended } = this.registration
     if (ended !== null) return Promise.reject(ended)
     const once = options?.timeout === 0
     if (once) this.doubt()
-    const atOnce = this.#mayCompleteAtOnce() || once
-    if (atOnce) {
-      let result: R | WouldBlock
-      try {
-        result = attempt()
-      } catch (error) {
-        return Promise.reject(error)
-      }
-      if (result !== WouldBlock) return Promise.resolve(result)
-      if (once) return Promise.reject(expired(0, 0))
-      this.#atOnce--
+    if (!this.#mayCompleteAtOnce() && !once) return 'park'
+    let result: R | WouldBlock
+    try {
+      result = attempt()
+    } catch (error) {
+      return Promise.reject(error)
     }
-    return new Promise<R>((resolve, reject) => {
-      if (exclusive) this.#busy = true
-      const operation = new Operation(this, this.#mask, attempt, exclusive, resolve, reject, options)
-      if (!atOnce && operation.linked) {
-        registration.reactor.countParked()
-        registration.reactor.park(operation)
-      }
-    })
+    if (result !== WouldBlock) return Promise.resolve(result)
+    if (once) return Promise.reject(expired(0, 0))
+    this.#atOnce--
+    return 'wait'
+  }
+
+  /** Has an entry attempt in the next turn. */
+  park(entry: Entry): void {
+    if (!entry.linked) return
+    const { reactor } = this.registration
+    reactor.countParked()
+    reactor.park(entry)
+  }
+
+  /** An exclusive operation begins. */
+  acquire(): void {
+    this.#busy = true
   }
 
   /** The exclusive operation is over. */

@@ -1,16 +1,16 @@
 /**
  * Blocks of memory for reads: taken when there is something to read, and given back at once, so that an idle stream has none
- * and a busy one reads into memory that is still in the cache.
+ * and a busy one reads into memory that is still in the cache. The native side takes blocks of the same pool.
  *
  * @module
  */
 import { Buffer } from 'node:buffer'
 import process from 'node:process'
+import { BLOCK_BYTES, BLOCKS, NO_BLOCK } from '../board.js'
+import { theReactor } from '../reactor.js'
 
 /** Bytes of a block. */
-export const BLOCK = 64 * 1024
-/** Blocks there are; more than that lent at once are made one by one. */
-const BLOCKS = 32
+export const BLOCK = BLOCK_BYTES
 /** What a block is filled with when it is given back, where this is asked for: chunks kept too long are seen. */
 const POISON = 0xdb
 const poison = !['', '0', undefined].includes(process.env.ASYNCFD_POISON)
@@ -18,34 +18,49 @@ const poison = !['', '0', undefined].includes(process.env.ASYNCFD_POISON)
 /** What we use of `WebAssembly`, which Node's types do not declare. */
 declare const WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer } }
 
-/** The last given back is the next to be taken. */
-const free: Buffer[] = []
-let made = false
+/** A block in use. */
+export interface Block {
+  readonly bytes: Buffer
+  /** Its number in the pool, or `NO_BLOCK` for one that was made since none was left. */
+  readonly number: number
+}
+
+let blocks: readonly Block[] | undefined
 
 /**
- * Memory that nobody can detach, transfer or resize: chunks of it are lent to users. Where it cannot be had (`--jitless`, a limit of
- * the address space) ordinary memory does, which is looked at anew for every read.
+ * Memory that nobody can detach, transfer or resize, as chunks of it are lent to users. Where it cannot be had (`--jitless`, a limit of
+ * the address space) there is no pool: every block is made when it is needed.
  */
-function make(): void {
-  made = true
+function make(): readonly Block[] {
   let memory: ArrayBuffer
   try {
     memory = new WebAssembly.Memory({ initial: BLOCKS, maximum: BLOCKS }).buffer
   } catch {
-    memory = new ArrayBuffer(BLOCKS * BLOCK)
+    return []
   }
-  for (let i = BLOCKS - 1; i >= 0; i--) free.push(Buffer.from(memory, i * BLOCK, BLOCK))
+  theReactor().usePool(memory)
+  return Array.from({ length: BLOCKS }, (_, number) => ({ bytes: Buffer.from(memory, number * BLOCK, BLOCK), number }))
 }
 
-/** A block, to be given back. */
-export function take(): Buffer {
-  if (!made) make()
-  return free.pop() ?? Buffer.allocUnsafeSlow(BLOCK)
+/** Makes the pool if there is none yet. */
+export function prepare(): void {
+  blocks ??= make()
+}
+
+/** The block of a number that the native side has taken. */
+export function blockOf(number: number): Block {
+  return blocks![number]!
+}
+
+/** Takes a block, to be given back. */
+export function take(): Block {
+  prepare()
+  const number = blocks!.length === 0 ? NO_BLOCK : theReactor().takeBlock()
+  return number === NO_BLOCK ? { bytes: Buffer.allocUnsafeSlow(BLOCK), number } : blocks![number]!
 }
 
 /** Gives a block back: what it holds is over. */
-export function give(block: Buffer): void {
-  if (poison) block.fill(POISON)
-  // A user who transferred ordinary memory away keeps it.
-  if (block.length === BLOCK && free.length < BLOCKS) free.push(block)
+export function give({ bytes, number }: Block): void {
+  if (poison) bytes.fill(POISON)
+  theReactor().giveBack(number)
 }

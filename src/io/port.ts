@@ -3,20 +3,28 @@
  *
  * @module
  */
+import { Buffer } from 'node:buffer'
 import { AsyncFd } from '../async-fd.js'
+import { type AsyncFdError, ErrorCode, invalidState } from '../errors.js'
 import { Interest } from '../interest.js'
 import { attempt } from '../ready-guard.js'
 import type { Registration } from '../registration.js'
-import { byteLengthOf, recv, send, read as sysRead, write as sysWrite } from '../sys/bytes.js'
+import { byteLengthOf, quickSize, recv, send, read as sysRead, write as sysWrite, trySend, tryWrite } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
 import { shutdown } from '../sys/socket.js'
-import type { WaitOptions } from '../wait.js'
-import type { WouldBlock } from '../would-block.js'
+import { Pause, type WaitOptions } from '../wait.js'
+import { WouldBlock } from '../would-block.js'
 import type { Kind } from './kind.js'
 import { Lane } from './lane.js'
+import { give, take } from './pool.js'
+import { type AttemptRead, Reader, type Sink } from './reader.js'
 
-/** Reads into memory that is chosen once something is there. */
-export type ReadInto = (buffer: ArrayBufferView) => number | WouldBlock
+/** The most bytes that are read into a block and copied from there: that costs less than a read of their own. */
+const COPIED = 16 * 1024
+
+function bytesOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+}
 
 export class Port<T = unknown> {
   readonly #asyncFd: AsyncFd<T>
@@ -24,6 +32,7 @@ export class Port<T = unknown> {
   readonly #kind: Kind
   readonly #input: Lane
   readonly #output: Lane
+  readonly #reader: Reader
 
   constructor(
     asyncFd: AsyncFd<T>,
@@ -36,6 +45,7 @@ export class Port<T = unknown> {
     this.#kind = kind
     this.#input = new Lane(this.#registration, Interest.READABLE, kind.shortIsAll, owner)
     this.#output = new Lane(this.#registration, Interest.WRITABLE, kind.shortIsAll, owner)
+    this.#reader = new Reader(this.#input, kind, owner)
   }
 
   get fd(): number {
@@ -44,6 +54,11 @@ export class Port<T = unknown> {
 
   get closed(): boolean {
     return this.#registration.isEnded
+  }
+
+  /** Whether it was ended by its user, and not lost. */
+  get wasClosed(): boolean {
+    return this.closed && (this.#registration.ended as AsyncFdError).code === ErrorCode.CLOSED
   }
 
   /** The number, as long as it is ours. Throws what ended it. */
@@ -64,6 +79,9 @@ export class Port<T = unknown> {
     const refusal = this.#refusal()
     if (refusal !== null) return refusal
     const lane = interest === Interest.READABLE ? this.#input : this.#output
+    if (lane === this.#input && this.#left !== null) {
+      return Promise.reject(invalidState('bytes of a read whose buffer was detached are left, which come first; read() them'))
+    }
     const { inner } = this.#asyncFd
     const once = () => attempt(this.#registration, inner, fn)
     // It may know better than the readiness words do: a library has bytes of its own.
@@ -72,28 +90,91 @@ export class Port<T = unknown> {
   }
 
   read(buffer: ArrayBufferView, options: WaitOptions | undefined): Promise<number> {
-    const empty = byteLengthOf('buffer', buffer) === 0
+    const size = this.#sizeOf(buffer)
     const refusal = this.#refusal()
     if (refusal !== null) return refusal
-    if (empty) return Promise.resolve(0)
-    return this.#input.run(() => this.#attemptRead(buffer), options, true)
+    if (size === 0) return Promise.resolve(0)
+    // What is large is read to where it belongs, once it is there.
+    if (size > COPIED) return this.#input.run(() => this.#attemptRead(buffer), options, true)
+    // A second read is refused, and leaves the first alone.
+    if (!this.#input.busy) this.#target = buffer
+    return this.#reader.read(size, this.#attemptTarget, this.#copy, options)
   }
 
-  /** As {@link read}; what is read, and where to, is for `make` to say, which must call what it is given once. */
-  receive<R>(make: (read: ReadInto) => R | WouldBlock, options: WaitOptions | undefined): Promise<R> {
+  /** The buffer that was looked at last: most readers use one over and over, and a look costs as much as the rest of a call. */
+  #looked: ArrayBufferView | null = null
+
+  /** Checks a buffer: whether it is shared does not change, whether it is detached shows in its length. */
+  #sizeOf(buffer: ArrayBufferView): number {
+    const quick = this.#looked !== null && buffer === this.#looked ? quickSize(buffer) : 0
+    if (quick > 0) return quick
+    const size = byteLengthOf('buffer', buffer)
+    this.#looked = buffer
+    return size
+  }
+
+  /** Where the bytes of the pending read go. */
+  #target: ArrayBufferView | null = null
+
+  /** Bytes that were read for somebody who could not take them. */
+  #left: Buffer | null = null
+
+  readonly #attemptTarget: AttemptRead = () => this.#attemptRead(this.#target!)
+
+  readonly #copy: Sink<number> = {
+    bytes: (block, count) => {
+      const buffer = this.#target!
+      try {
+        if (byteLengthOf('buffer', buffer) < count) throw invalidState('the buffer was shrunk while it was being read into')
+        bytesOf(buffer).set(block.bytes.subarray(0, count))
+        return count
+      } catch (error) {
+        this.#left = Buffer.from(block.bytes.subarray(0, count))
+        this.#input.doubt()
+        throw error
+      } finally {
+        give(block)
+      }
+    },
+    end: () => 0,
+  }
+
+  /** Reads at most `size` bytes, into a block that `sink` gives back. */
+  receive<R>(size: number, sink: Sink<R>, options: WaitOptions | undefined): Promise<R> {
     const refusal = this.#refusal()
     if (refusal !== null) return refusal
-    return this.#input.run(() => make(this.#attemptRead), options, true)
+    return this.#reader.read(size, this.#attemptReceive, sink, options)
   }
 
-  readonly #attemptRead = (buffer: ArrayBufferView): number | WouldBlock => {
+  readonly #attemptReceive: AttemptRead = (size, sink) => {
+    if (this.#left === null && this.#input.mustWait) return WouldBlock
+    const block = take()
+    let count: number | WouldBlock
+    try {
+      count = this.#attemptRead(size === block.bytes.length ? block.bytes : block.bytes.subarray(0, size))
+    } catch (error) {
+      give(block)
+      throw error
+    }
+    if (typeof count === 'number' && count > 0) return sink.bytes(block, count)
+    give(block)
+    return count === 0 ? sink.end() : WouldBlock
+  }
+
+  #attemptRead(buffer: ArrayBufferView): number | WouldBlock {
     const { byteLength } = buffer
+    const left = this.#left
+    if (left !== null) {
+      const count = left.copy(bytesOf(buffer))
+      this.#left = count < left.length ? left.subarray(count) : null
+      return count
+    }
     return this.#input.attempt((fd) => {
       if (this.#kind.socket) return recv(fd, buffer, 0, byteLength)
       try {
         return sysRead(fd, buffer, 0, byteLength)
       } catch (error) {
-        if (this.#kind.isEnd(error)) return 0
+        if (this.#kind.isEnd((error as { errno?: number }).errno)) return 0
         throw error
       }
     }, byteLength)
@@ -115,9 +196,14 @@ export class Port<T = unknown> {
     )
   }
 
-  async writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
+  writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
+    // Mostly there is room, and nothing to be waited for: the call itself says what is wrong with its arguments.
+    let written = options === undefined ? this.#writeNow(buffer) : 0
+    if (written > 0 && written === buffer.byteLength) return Promise.resolve()
     const size = byteLengthOf('buffer', buffer)
-    let written = 0
+    const refusal = this.#refusal()
+    if (refusal !== null) return refusal
+    if (size === 0) return Promise.resolve()
     const attemptAll = (): undefined | WouldBlock => {
       do {
         const count = this.#attemptWrite(buffer, written)
@@ -126,15 +212,25 @@ export class Port<T = unknown> {
       } while (written < size)
       return undefined
     }
-    const refusal = this.#refusal()
-    if (refusal !== null) return refusal
-    if (size === 0) return
-    try {
-      await this.#output.run(attemptAll, options, true)
-    } catch (error) {
+    const done = this.#output.run(attemptAll, options, true)
+    if (written === size) return done
+    return done.catch((error: unknown) => {
       if (error instanceof Error && error !== options?.signal?.reason) Object.assign(error, { bytesWritten: written })
       throw error
-    }
+    })
+  }
+
+  /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look. */
+  #writeNow(buffer: ArrayBufferView): number {
+    if (!ArrayBuffer.isView(buffer) || !this.#output.isOpen || AsyncFd.unusable(this.#asyncFd as AsyncFd<unknown>) !== null)
+      return 0
+    return (this.#kind.socket ? trySend : tryWrite)(this.fd, buffer)
+  }
+
+  /** Lets `ms` milliseconds pass, more than 0, unless it is closed before. */
+  pause(ms: number, signal: AbortSignal | undefined): Promise<undefined> {
+    const refusal = this.#refusal()
+    return refusal ?? Pause.start(this.#registration, this.#asyncFd, ms, signal)
   }
 
   /** No more will be written. Half-closes a socket, and does nothing elsewhere. */

@@ -4,13 +4,12 @@
  * @module
  */
 
-import { TimeoutError } from '../errors.js'
 import { Interest } from '../interest.js'
 import type { Port } from '../io/port.js'
 import { theReactor } from '../reactor.js'
 import { accept } from '../sys/socket.js'
 import { expired, type WaitOptions } from '../wait.js'
-import { WouldBlock } from '../would-block.js'
+import type { WouldBlock } from '../would-block.js'
 
 /** Errors of a connection that was over before it was taken: the next one may be fine. */
 const OVER = new Set([
@@ -43,15 +42,6 @@ function acceptNext(fd: number): number | WouldBlock {
   }
 }
 
-/** Waits, on the listener: its end ends the pause. */
-async function pauseFor(port: Port<number>, timeout: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await port.with(Interest.READABLE, () => WouldBlock, { timeout, signal })
-  } catch (error) {
-    if (!(error instanceof TimeoutError)) throw error
-  }
-}
-
 /**
  * Waits for a connection: its descriptor, which the caller closes. Where descriptors or memory have run out it pauses, for longer and
  * longer, and goes on: a listener that gave up would never come back.
@@ -69,7 +59,7 @@ export async function acceptFrom(port: Port<number>, options: WaitOptions | unde
       reactor.countAcceptPause()
       const elapsed = timeout === Infinity ? 0 : reactor.now() - begun
       if (elapsed >= timeout) throw expired(timeout, elapsed)
-      await pauseFor(port, Math.min(pause, timeout - elapsed), signal)
+      await port.pause(Math.min(pause, timeout - elapsed), signal)
       if (timeout !== Infinity) left = { signal, timeout: Math.max(0, timeout - (reactor.now() - begun)) }
     }
   }

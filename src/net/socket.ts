@@ -14,15 +14,19 @@ import { close } from '../sys/descriptor.js'
 import { setSocketOption } from '../sys/option.js'
 import { localAddress, socket } from '../sys/socket.js'
 
-/** Makes a socket and hands it to `use`; it is closed if that throws. */
-export function withSocket<R>(domain: number, type: number, use: (fd: number) => R): R {
-  const fd = socket(domain, type)
+/** Makes something of a descriptor, which is closed if that throws. */
+export function owning<R>(fd: number, make: (fd: number) => R): R {
   try {
-    return use(fd)
+    return make(fd)
   } catch (error) {
     close(fd)
     throw error
   }
+}
+
+/** Makes a socket and hands it to `use`; it is closed if that throws. */
+export function withSocket<R>(domain: number, type: number, use: (fd: number) => R): R {
+  return owning(socket(domain, type), use)
 }
 
 /** The address family of an IP address. */
@@ -46,12 +50,7 @@ export abstract class Socket implements AsyncDisposable {
 
   /** @internal Takes `fd` over, which is non-blocking, even if it throws. */
   constructor(fd: number) {
-    try {
-      this.#asyncFd = new AsyncFd(fd, { owned: true, interest: Interest.READABLE | Interest.WRITABLE })
-    } catch (error) {
-      close(fd)
-      throw error
-    }
+    this.#asyncFd = owning(fd, () => new AsyncFd(fd, { owned: true, interest: Interest.READABLE | Interest.WRITABLE }))
     this.port = new Port(this.#asyncFd, Kind.socket, this)
   }
 
@@ -65,9 +64,9 @@ export abstract class Socket implements AsyncDisposable {
     return this.#asyncFd.closed
   }
 
-  /** The address it is bound to. @throws AsyncFdError `EBADF` once closed */
+  /** The address it is bound to. @throws AsyncFdError `ERR_ASYNCFD_CLOSED` */
   get localAddress(): SocketAddress {
-    return localAddress(this.closed ? -1 : this.fd)
+    return localAddress(this.port.open)
   }
 
   /** Ends it. What is pending rejects with `ERR_ASYNCFD_CLOSED`. */

@@ -12,7 +12,7 @@ import { bind, listen, localAddress } from '../sys/socket.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import { acceptFrom } from './accept.js'
 import { endpoint, type InetAddressInput, resolve } from './address.js'
-import { domainOf, Socket, setOptions, withSocket } from './socket.js'
+import { domainOf, owning, Socket, setOptions, withSocket } from './socket.js'
 import { TcpStream } from './tcp-stream.js'
 
 export interface TcpListenOptions {
@@ -113,7 +113,7 @@ export class TcpListener extends Socket {
   }
 
   async #accept(options: WaitOptions | undefined): Promise<TcpStream> {
-    return new TcpStream(await acceptFrom(this.port, options))
+    return owning(await acceptFrom(this.port, options), (fd) => new TcpStream(fd))
   }
 
   /** Connections as they come. `close()` ends it; an abort or an expiry (of each) throws. */

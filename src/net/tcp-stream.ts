@@ -12,7 +12,6 @@ import { ON_NODE, theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
 import { byteLengthOf, recv } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
-import { close } from '../sys/descriptor.js'
 import { setSocketOption } from '../sys/option.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { bind, connect, localAddress, remoteAddress, shutdown } from '../sys/socket.js'
@@ -20,7 +19,9 @@ import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import { endpoint, type InetAddressInput, type Lookup, resolve } from './address.js'
 import { type Attempt, checkConnected, connectToAny, rest, within } from './connect.js'
-import { domainOf, setOptions, withSocket } from './socket.js'
+import { checkBoolean, takeError } from './message.js'
+import { directionOf, type ShutdownHow } from './shutdown.js'
+import { domainOf, owning, setOptions, withSocket } from './socket.js'
 
 export interface TcpConnectOptions extends WaitOptions {
   /** Where to connect from. */
@@ -31,16 +32,6 @@ export interface TcpConnectOptions extends WaitOptions {
   keepAlive?: boolean | number | undefined
   /** Looks names up, as `dns.lookup` does, which is the default. */
   lookup?: Lookup | undefined
-}
-
-/** Which direction of a connection to end. */
-export type ShutdownHow = 'read' | 'write' | 'both'
-
-const HOW = { read: 'SHUT_RD', write: 'SHUT_WR', both: 'SHUT_RDWR' } as const
-
-function checkBoolean(name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
-  return value
 }
 
 /** Milliseconds as whole seconds, as the kernel counts them: never fewer, and at least one. */
@@ -127,14 +118,14 @@ export class TcpStream extends Async<number> {
     return connectToAny(addresses, start, rest(limits, begun))
   }
 
-  /** The address of this end. @throws AsyncFdError `EBADF` once closed */
+  /** The address of this end. @throws AsyncFdError `ERR_ASYNCFD_CLOSED` */
   get localAddress(): InetAddress {
-    return localAddress(this.closed ? -1 : this.fd) as InetAddress
+    return localAddress(this.open) as InetAddress
   }
 
-  /** The address of the other end. @throws AsyncFdError `ENOTCONN` if it is not connected any more, `EBADF` once closed */
+  /** The address of the other end. @throws AsyncFdError `ENOTCONN` if it is not connected any more, `ERR_ASYNCFD_CLOSED` */
   get remoteAddress(): InetAddress {
-    return this.#remote ?? (remoteAddress(this.closed ? -1 : this.fd) as InetAddress)
+    return this.#remote ?? (remoteAddress(this.open) as InetAddress)
   }
 
   /** As `read`, and what was read stays to be read again. */
@@ -146,8 +137,8 @@ export class TcpStream extends Async<number> {
 
   /** Ends a direction: `'write'` (default) tells the peer that no more comes, `'read'` has reads give 0. @throws AsyncFdError `ENOTCONN` */
   shutdown(how: ShutdownHow = 'write'): void {
-    if (!Object.hasOwn(HOW, how)) throw invalidArgValue('how', "must be one of: 'read', 'write', 'both'", how)
-    shutdown(this.open, constants[HOW[how]])
+    const direction = directionOf(how)
+    shutdown(this.open, direction)
   }
 
   /** Sends small writes at once instead of waiting for what the peer owes (Nagle's algorithm off). */
@@ -191,13 +182,7 @@ export class TcpStream extends Async<number> {
 
   /** The error that the kernel keeps for this socket, and forgets by being asked; null if there is none. */
   takeError(): Error | null {
-    const fd = this.open
-    try {
-      checkConnected(fd)
-      return null
-    } catch (error) {
-      return error as Error
-    }
+    return takeError(this.open)
   }
 
   /**
@@ -209,12 +194,6 @@ export class TcpStream extends Async<number> {
     if (!ON_NODE) {
       throw new AsyncFdError('this runtime makes no net.Socket of a descriptor; use toDuplex()', ErrorCode.UNSUPPORTED)
     }
-    const fd = this.intoInner()
-    try {
-      return new NodeSocket({ fd, readable: true, writable: true })
-    } catch (error) {
-      close(fd)
-      throw error
-    }
+    return owning(this.intoInner(), (fd) => new NodeSocket({ fd, readable: true, writable: true }))
   }
 }

@@ -169,3 +169,24 @@ export function send(fd: FdSource, buffer: ArrayBufferView, offset = 0, length?:
   const result = (sysSend ??= native().sysSend)(number, buffer, offset, wanted, bits)
   return result >= 0 ? result : failed(result, 'send', number, buffer, offset, length)
 }
+
+/** As {@link send} of all of `buffer`: 0 for whatever else happens. */
+export function trySend(fd: number, buffer: ArrayBufferView): number {
+  const result = (sysSend ??= native().sysSend)(fd, buffer, 0, quickSize(buffer), 0)
+  return Math.max(result, 0)
+}
+
+/** As {@link write}, likewise. */
+export function tryWrite(fd: number, buffer: ArrayBufferView): number {
+  const result = (sysWrite ??= native().sysWrite)(fd, buffer, 0, quickSize(buffer))
+  return Math.max(result, 0)
+}
+
+/** How long a view is, without a look at its memory. */
+export function quickSize(view: ArrayBufferView): number {
+  try {
+    return view.byteLength
+  } catch {
+    return 0 // a DataView that was detached
+  }
+}

@@ -76,3 +76,8 @@ export function isNonblocking(fd: FdSource): boolean {
   const number = fdOf(fd)
   return orThrow(native().sysIsNonblocking(number), 'fcntl', number) === 1
 }
+
+/** What kind of file a descriptor is: a number of `src/io/kind.ts`. @throws EBADF */
+export function kind(fd: number): number {
+  return orThrow(native().sysKind(fd), 'fstat', fd)
+}

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod collector;
 pub mod error;
 pub mod interest;
+pub mod ops;
 pub mod probe;
 pub mod reactor;
 pub mod readiness;

@@ -14,6 +14,7 @@ use crate::alarm::Alarm;
 use crate::collector::{Collector, Event};
 use crate::error::{Error, STALE};
 use crate::interest::{self, Bits, CLOSED, ERROR, INTERESTS, READ_CLOSED};
+use crate::ops::{self, Blocks, Outcome};
 use crate::probe;
 use crate::readiness::Readiness;
 use crate::registration::{self, Key, Registration, Trigger, WAKE_KEY};
@@ -32,6 +33,15 @@ pub struct Metrics {
     pub stale: u64,
     /// Registrations whose descriptor was found closed, or its number taken by another file.
     pub lost: u64,
+}
+
+/// What somebody waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The descriptor is ready for something of what is waited for; all that the event said.
+    Ready(Bits),
+    /// The read that was asked for came to something.
+    Read(Outcome),
 }
 
 /// A new registration.
@@ -197,28 +207,49 @@ impl Reactor {
         registration::set_mask(&self.collector.poller, fd, key, asked, self.trigger)
     }
 
-    /// Applies collected events to the readiness words and reports each that somebody waits for.
-    pub fn deliver(&mut self, readiness: Readiness, events: &[Event], mut wake: impl FnMut(Key, Bits)) {
-        self.metrics.events += events.len() as u64;
-        for &Event { key, bits } in events {
+    /// Applies collected events to the readiness words, performs the reads that are asked for, and reports what somebody waits for.
+    /// Stops where blocks have run out and those in use may be given back once what was reported is known. How many events it
+    /// came to; at least one.
+    pub fn deliver<'a>(
+        &mut self,
+        readiness: Readiness,
+        events: &[Event],
+        blocks: &impl Blocks<'a>,
+        mut report: impl FnMut(Key, News),
+    ) -> usize {
+        let mut reported = false;
+        for (at, &Event { key, bits }) in events.iter().enumerate() {
             let Some(fd) = self.find(key).ok().filter(|registration| !registration.lost).map(|r| r.fd) else {
+                self.metrics.events += 1;
                 self.metrics.stale += 1;
                 continue;
             };
+            if reported && blocks.is_empty() && readiness.asked_read(key.slot).is_some() {
+                return at;
+            }
+            self.metrics.events += 1;
             let bits = probe::with_pipe_end(fd, bits);
             let snapshot = cfg!(any(target_os = "linux", target_os = "android"));
             let wanted = readiness.deliver(key.slot, bits, snapshot && self.trigger == Trigger::Edge);
+            let read = ops::read(readiness, blocks, key.slot, fd, bits);
             if self.trigger == Trigger::Oneshot {
                 // The event disarmed both directions; the one that is not ready yet is still waited for.
                 self.rearm(readiness, key);
             }
-            if wanted == 0 {
-                self.metrics.unwanted += 1;
-            } else {
+            if read != Outcome::Pending {
+                report(key, News::Read(read));
+            }
+            if wanted != 0 {
+                report(key, News::Ready(bits));
+            }
+            if wanted != 0 || read != Outcome::Pending {
                 self.metrics.wakeups += 1;
-                wake(key, bits);
+                reported = true;
+            } else {
+                self.metrics.unwanted += 1;
             }
         }
+        events.len()
     }
 
     /// Has the poller report at `nanos` of the monotonic clock.

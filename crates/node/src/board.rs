@@ -18,7 +18,8 @@
 //! | `EXPIRED_CURSOR` | JS, native sets 0 | as `WOKEN_CURSOR` |
 //! | `THREW` | JS sets 1, native sets 0 | dispatch threw; without it a failed call means that JavaScript was terminated |
 //! | `EAGER` | native | 1: dispatch asks natively for more when its batch is done |
-//! | `WOKEN..` | native | the woken ring: slot, generation, bits |
+//! | `WOKEN..` | native | the woken ring: slot, generation, bits; with `READ_OP` for bits, what became of a read: bytes or `-errno`, and the block |
+//! | `FREE_COUNT`, `FREE..` | both | the blocks of the pool that are not in use; the last is the next to be taken |
 //! | `SUBMIT..` | JS | the submission ring: slot, generation to arm again |
 //! | `TIMER..` | JS | the ring of submitted timers |
 //! | `TIMER_DRAINS` | native | how often that ring was drained; a timer submitted at this count is in it |
@@ -28,7 +29,8 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 
 use asyncfd_core::collector::EVENTS_PER_TURN;
-use asyncfd_core::interest::Bits;
+use asyncfd_core::ops::{self, Blocks, Outcome};
+use asyncfd_core::reactor::News;
 use asyncfd_core::readiness::{self, Readiness};
 use asyncfd_core::registration::Key;
 use asyncfd_core::timers::{self, TimerWords};
@@ -48,9 +50,12 @@ const EXPIRED_CURSOR: usize = 10;
 const EAGER: usize = 11;
 const THREW: usize = 12;
 const TIMER_DRAINS: usize = 13;
+const FREE_COUNT: usize = 14;
 const WOKEN: usize = 16;
-const WOKEN_STRIDE: usize = 3;
-const SUBMIT: usize = WOKEN + EVENTS_PER_TURN * WOKEN_STRIDE;
+const WOKEN_STRIDE: usize = 5;
+/// An event may tell of a read and wake others as well.
+const WOKEN_CAPACITY: usize = 2 * EVENTS_PER_TURN;
+const SUBMIT: usize = WOKEN + WOKEN_CAPACITY * WOKEN_STRIDE;
 const SUBMIT_STRIDE: usize = 2;
 const SUBMIT_CAPACITY: usize = 1024;
 const TIMER: usize = SUBMIT + SUBMIT_CAPACITY * SUBMIT_STRIDE;
@@ -61,47 +66,63 @@ pub const EXPIRED_CAPACITY: usize = 2048;
 /// Counts stay small integers in JavaScript. One that comes round again does harm only to a timer that is refreshed, for the first
 /// time since, in the very drain that has its number: that refresh is lost.
 const DRAINS_MASK: u32 = 0x3fff_ffff;
-const CONTROL_WORDS: usize = EXPIRED + EXPIRED_CAPACITY;
+const FREE: usize = EXPIRED + EXPIRED_CAPACITY;
+/// Blocks of the pool, and bytes of each.
+const BLOCKS: usize = 32;
+const BLOCK_BYTES: usize = 64 * 1024;
+const CONTROL_WORDS: usize = FREE + BLOCKS;
+/// The result that has JavaScript attempt a read itself.
+const ATTEMPT: i32 = i32::MIN;
+/// No block.
+const NO_BLOCK: u32 = u32::MAX;
 
-/// The layout in the order of `LAYOUT` in `src/board.ts`, which refuses to start on another.
-pub const LAYOUT: [usize; 37] = [
-    WOKEN_COUNT,
-    WOKEN_CURSOR,
-    SUBMIT_COUNT,
-    REFS,
-    REFD,
-    ITERATION,
-    PARKED,
-    SUPERSEDED,
-    TIMER_COUNT,
-    EXPIRED_COUNT,
-    EXPIRED_CURSOR,
-    THREW,
-    EAGER,
-    TIMER_DRAINS,
-    WOKEN,
-    WOKEN_STRIDE,
-    SUBMIT,
-    SUBMIT_STRIDE,
-    SUBMIT_CAPACITY,
-    TIMER,
-    TIMER_CAPACITY,
-    EXPIRED,
-    CONTROL_WORDS,
-    readiness::STRIDE,
-    readiness::READ_BITS,
-    readiness::READ_TICK,
-    readiness::WRITE_BITS,
-    readiness::WRITE_TICK,
-    readiness::WANTED,
-    readiness::GENERATION,
-    timers::STRIDE,
-    timers::TIME,
-    timers::STATE,
-    timers::IDLE as usize,
-    timers::AFTER as usize,
-    timers::AT as usize,
-    timers::EXPIRED as usize,
+/// The layout by the names of `src/board.ts`, which refuses to start on another.
+pub const LAYOUT: &[(&str, usize)] = &[
+    ("WOKEN_COUNT", WOKEN_COUNT),
+    ("WOKEN_CURSOR", WOKEN_CURSOR),
+    ("SUBMIT_COUNT", SUBMIT_COUNT),
+    ("REFS", REFS),
+    ("REFD", REFD),
+    ("ITERATION", ITERATION),
+    ("PARKED", PARKED),
+    ("SUPERSEDED", SUPERSEDED),
+    ("TIMER_COUNT", TIMER_COUNT),
+    ("EXPIRED_COUNT", EXPIRED_COUNT),
+    ("EXPIRED_CURSOR", EXPIRED_CURSOR),
+    ("THREW", THREW),
+    ("EAGER", EAGER),
+    ("TIMER_DRAINS", TIMER_DRAINS),
+    ("FREE_COUNT", FREE_COUNT),
+    ("WOKEN", WOKEN),
+    ("WOKEN_STRIDE", WOKEN_STRIDE),
+    ("SUBMIT", SUBMIT),
+    ("SUBMIT_STRIDE", SUBMIT_STRIDE),
+    ("SUBMIT_CAPACITY", SUBMIT_CAPACITY),
+    ("TIMER", TIMER),
+    ("TIMER_CAPACITY", TIMER_CAPACITY),
+    ("EXPIRED", EXPIRED),
+    ("FREE", FREE),
+    ("BLOCKS", BLOCKS),
+    ("BLOCK_BYTES", BLOCK_BYTES),
+    ("CONTROL_WORDS", CONTROL_WORDS),
+    ("STRIDE", readiness::STRIDE),
+    ("READ_BITS", readiness::READ_BITS),
+    ("READ_TICK", readiness::READ_TICK),
+    ("WRITE_BITS", readiness::WRITE_BITS),
+    ("WRITE_TICK", readiness::WRITE_TICK),
+    ("WANTED", readiness::WANTED),
+    ("GENERATION", readiness::GENERATION),
+    ("READ", readiness::READ),
+    ("READ_OP", ops::READ_OP as usize),
+    ("BY_RECV", ops::BY_RECV as usize),
+    ("SHORT_IS_ALL", ops::SHORT_IS_ALL as usize),
+    ("TIMER_STRIDE", timers::STRIDE),
+    ("TIMER_TIME", timers::TIME),
+    ("TIMER_STATE", timers::STATE),
+    ("IDLE", timers::IDLE as usize),
+    ("AFTER", timers::AFTER as usize),
+    ("AT", timers::AT as usize),
+    ("HAS_EXPIRED", timers::EXPIRED as usize),
 ];
 
 /// An ArrayBuffer of ours: a strong reference keeps it, and since no user ever holds it nobody can detach it.
@@ -166,13 +187,15 @@ pub struct Board {
     control: Memory,
     slots: RefCell<Memory>,
     timers: RefCell<Memory>,
+    /// The blocks of the pool, once JavaScript has made it.
+    pool: RefCell<Option<Memory>>,
 }
 
 impl Board {
     pub fn new(env: sys::napi_env, [control, slots, timers]: [sys::napi_value; 3]) -> Option<Self> {
         let control = Memory::new(env, control).filter(|memory| memory.len.get() == CONTROL_WORDS)?;
         let [slots, timers] = [Memory::new(env, slots)?, Memory::new(env, timers)?].map(RefCell::new);
-        Some(Board { control, slots, timers })
+        Some(Board { control, slots, timers, pool: RefCell::new(None) })
     }
 
     /// Goes over to a larger memory for the slots, into which JS has copied the words.
@@ -200,6 +223,7 @@ impl Board {
         self.control.release();
         self.slots.borrow().release();
         self.timers.borrow().release();
+        *self.pool.borrow_mut() = None;
     }
 
     fn word(&self, word: usize) -> &Cell<u32> {
@@ -255,14 +279,35 @@ impl Board {
         self.word(WOKEN_CURSOR).set(0);
     }
 
-    /// Appends a wake-up; a batch has at most one per collected event, so there is room.
-    pub fn woken(&self, key: Key, bits: Bits) {
+    /// Appends a wake-up, or what became of a read; a batch has at most both per collected event, so there is room.
+    pub fn woken(&self, key: Key, news: News) {
         let count = self.word(WOKEN_COUNT).get();
         let entry = WOKEN + count as usize * WOKEN_STRIDE;
-        for (at, value) in [key.slot, key.generation, bits].into_iter().enumerate() {
+        let (bits, result, block) = match news {
+            News::Ready(bits) => (bits, 0, NO_BLOCK),
+            News::Read(Outcome::Read { count, block }) => (ops::READ_OP, count as i32, block),
+            News::Read(Outcome::Ended(Ok(()))) => (ops::READ_OP, 0, NO_BLOCK),
+            News::Read(Outcome::Ended(Err(errno))) => (ops::READ_OP, -errno.raw_os_error(), NO_BLOCK),
+            News::Read(Outcome::Attempt | Outcome::Pending) => (ops::READ_OP, ATTEMPT, NO_BLOCK),
+        };
+        for (at, value) in [key.slot, key.generation, bits, result as u32, block].into_iter().enumerate() {
             self.word(entry + at).set(value);
         }
         self.word(WOKEN_COUNT).set(count + 1);
+    }
+
+    /// Takes the pool, which is memory that nobody can detach. False if it is not of the layout.
+    pub fn use_pool(&self, env: sys::napi_env, pool: sys::napi_value) -> bool {
+        let memory = Memory::new(env, pool).filter(|memory| memory.len.get() == BLOCKS * BLOCK_BYTES / 4);
+        let taken = memory.is_some();
+        *self.pool.borrow_mut() = memory;
+        taken
+    }
+
+    /// Lends the blocks; the closure must not run JavaScript.
+    pub fn blocks<R>(&self, with: impl FnOnce(&Pool) -> R) -> R {
+        let pool = self.pool.borrow();
+        with(&Pool { board: self, memory: pool.as_ref().map_or(&[], Memory::words) })
     }
 
     /// Empties the submission ring. Counts come from JavaScript, so they are checked.
@@ -302,6 +347,37 @@ impl Board {
 
     pub fn set_superseded(&self, slot: Option<u32>) {
         self.word(SUPERSEDED).set(slot.map_or(0, |slot| slot + 1));
+    }
+}
+
+/// The pool as core sees it.
+pub struct Pool<'a> {
+    board: &'a Board,
+    memory: &'a [Cell<u32>],
+}
+
+impl<'a> Blocks<'a> for Pool<'a> {
+    fn take(&self) -> Option<(u32, &'a [Cell<u8>])> {
+        const WORDS: usize = BLOCK_BYTES / 4;
+        let free = self.board.word(FREE_COUNT);
+        let count = (free.get() as usize).min(BLOCKS).checked_sub(1)?;
+        let number = self.board.word(FREE + count).get();
+        // Numbers come from JavaScript.
+        let block = self.memory.get(number as usize * WORDS..)?.get(..WORDS)?;
+        free.set(count as u32);
+        // SAFETY: a cell of four bytes is four cells of one; the borrow is as long.
+        Some((number, unsafe { std::slice::from_raw_parts(block.as_ptr().cast(), BLOCK_BYTES) }))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.board.word(FREE_COUNT).get() == 0
+    }
+
+    fn give_back(&self, number: u32) {
+        let free = self.board.word(FREE_COUNT);
+        let count = (free.get() as usize).min(BLOCKS - 1);
+        self.board.word(FREE + count).set(number);
+        free.set(count as u32 + 1);
     }
 }
 

@@ -33,6 +33,8 @@ pub struct EnvState {
     /// A nested loop asked for a turn: the embedded driver's watching is paused until the turn ends.
     paused: Cell<bool>,
     collected: RefCell<(Buffer, Vec<Event>)>,
+    /// How many of the collected events have been delivered.
+    delivered: Cell<usize>,
     streak: Streak,
     pub turns: Cell<u64>,
     pub dispatches: Cell<u64>,
@@ -95,6 +97,7 @@ impl EnvState {
             expiring: Cell::new(false),
             paused: Cell::new(false),
             collected: RefCell::default(),
+            delivered: Cell::new(0),
             streak: Streak::default(),
             turns: Cell::new(0),
             dispatches: Cell::new(0),
@@ -153,9 +156,11 @@ impl EnvState {
         // What was submitted counts before what happened: a cancel wins over an expiry.
         self.drain();
         // What the last turn had no time for comes first; the kernel keeps the rest.
-        let behind = self.board.leftover();
+        let behind = self.board.leftover() || self.undelivered();
         if !behind {
             self.collect();
+        } else if !self.board.leftover() {
+            self.deliver();
         }
         if !self.board.expired_leftover() {
             self.expire();
@@ -163,6 +168,13 @@ impl EnvState {
         self.board.set_eager(embedded && self.streak.begin());
         if self.board.has_work() {
             self.tell();
+            // Blocks that were given back meanwhile are for the rest.
+            while self.undelivered() && !self.board.leftover() {
+                self.deliver();
+                if self.board.has_work() {
+                    self.tell();
+                }
+            }
             // Once more while that pays: the way through libuv costs as much as a wake-up.
             while self.collect_again(When::AfterMicrotasks) {
                 self.tell();
@@ -181,7 +193,7 @@ impl EnvState {
 
     /// Within a turn: looks for more if a streak promises it. True if dispatch has something to do.
     pub fn collect_again(&self, when: When) -> bool {
-        if !self.in_turn.get() || self.board.has_work() || !self.streak.promises(when) {
+        if !self.in_turn.get() || self.board.has_work() || self.undelivered() || !self.streak.promises(when) {
             return false;
         }
         // What the last batch asked to arm again may be what comes next.
@@ -214,12 +226,29 @@ impl EnvState {
             }
             None => return,
         }
+        self.delivered.set(0);
+        drop(collected);
+        self.deliver();
+    }
+
+    /// Delivers what was collected, as far as there are blocks for it.
+    fn deliver(&self) {
         self.board.begin_batch();
-        self.with_reactor(|reactor| {
+        let collected = self.collected.borrow();
+        let events = &collected.1[self.delivered.get()..];
+        let count = self.with_reactor(|reactor| {
             self.board.readiness(|readiness| {
-                reactor.deliver(readiness, events, |key, bits| self.board.woken(key, bits));
-            });
+                self.board.blocks(|blocks| {
+                    reactor.deliver(readiness, events, blocks, |key, news| self.board.woken(key, news))
+                })
+            })
         });
+        self.delivered.set(self.delivered.get() + count.unwrap_or(events.len()));
+    }
+
+    /// Whether collected events have not been delivered.
+    fn undelivered(&self) -> bool {
+        self.delivered.get() < self.collected.borrow().1.len()
     }
 
     fn expire(&self) {
@@ -334,7 +363,7 @@ impl EnvState {
                 driver.hold(hold);
                 self.board.set_refd(hold);
             }
-            if self.board.has_work() || self.expiring.get() {
+            if self.board.has_work() || self.expiring.get() || self.undelivered() {
                 driver.wake();
             } else {
                 driver.rest();

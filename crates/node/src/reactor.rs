@@ -2,6 +2,7 @@
 //!
 //! Numbers below zero are negative errnos; TypeScript names them.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,10 +52,10 @@ fn errno(error: Error) -> i32 {
     -error.raw_os_error()
 }
 
-/// Offsets and sizes of the board, in the order of `LAYOUT` in `src/board.ts`.
+/// Offsets, sizes and constants of the board, by the names of `src/board.ts`.
 #[napi]
-pub fn board_layout() -> Vec<u32> {
-    LAYOUT.iter().map(|&words| words as u32).collect()
+pub fn board_layout() -> HashMap<String, u32> {
+    LAYOUT.iter().map(|&(name, value)| (name.to_owned(), value as u32)).collect()
 }
 
 /// Waits until `fd` is ready for `interest` and gives the ready bits: 0 when the timeout (in milliseconds; negative: for
@@ -136,6 +137,12 @@ impl NativeReactor {
     #[napi(ts_args_type = "timers: ArrayBuffer")]
     pub fn grow_timers(&self, env: Env, timers: Raw) -> bool {
         self.state.board.grow_timers(env.raw(), timers.0)
+    }
+
+    /// Takes the pool that reads go into: memory of the board's size for it, which nobody can detach.
+    #[napi(ts_args_type = "pool: ArrayBuffer")]
+    pub fn use_pool(&self, env: Env, pool: Raw) -> bool {
+        self.state.board.use_pool(env.raw(), pool.0)
     }
 
     /// Stops time at `ms`, or moves stopped time forward to it; null lets it run on.

@@ -1,6 +1,8 @@
 //! Bytes in and out of any descriptor, and the life of descriptors: close, dup, pipe, O_NONBLOCK.
 
-use super::{Errno, OwnedFd, RawFd, Result, check, created, last_errno, retry};
+use std::cell::Cell;
+
+use super::{Errno, OwnedFd, RawFd, Result, check, created, last_errno, raw, retry};
 
 /// read(2).
 ///
@@ -9,7 +11,7 @@ use super::{Errno, OwnedFd, RawFd, Result, check, created, last_errno, retry};
 #[inline]
 pub unsafe fn read(fd: RawFd, ptr: *mut u8, len: usize) -> Result<usize> {
     // SAFETY: the caller vouches for the memory.
-    retry(|| unsafe { libc::read(fd, ptr.cast(), len) })
+    retry(|| unsafe { raw::read(fd, ptr, len) })
 }
 
 /// write(2). A pipe without a reader answers EPIPE; that no SIGPIPE comes with it is the process's business (Node
@@ -20,7 +22,19 @@ pub unsafe fn read(fd: RawFd, ptr: *mut u8, len: usize) -> Result<usize> {
 #[inline]
 pub unsafe fn write(fd: RawFd, ptr: *const u8, len: usize) -> Result<usize> {
     // SAFETY: the caller vouches for the memory.
-    retry(|| unsafe { libc::write(fd, ptr.cast(), len) })
+    retry(|| unsafe { raw::write(fd, ptr, len) })
+}
+
+/// [`read`] into memory that JavaScript may look at.
+pub fn read_into(fd: RawFd, memory: &[Cell<u8>]) -> Result<usize> {
+    // SAFETY: the memory is borrowed for the call, and cells may be written to.
+    unsafe { read(fd, memory.as_ptr().cast_mut().cast(), memory.len()) }
+}
+
+/// As above, by recv(2).
+pub fn recv_into(fd: RawFd, memory: &[Cell<u8>]) -> Result<usize> {
+    // SAFETY: as above.
+    unsafe { super::socket::recv(fd, memory.as_ptr().cast_mut().cast(), memory.len(), 0) }
 }
 
 /// The most buffers that one readv, writev, recvmsg or sendmsg takes (IOV_MAX here and on every system we know).

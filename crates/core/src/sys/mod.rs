@@ -14,6 +14,7 @@ pub mod kind;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod poll;
+mod raw;
 pub mod socket;
 pub mod tty;
 

@@ -3,7 +3,7 @@
 use std::mem::size_of_val;
 
 use super::address::{Address, RawAddress};
-use super::{Errno, OwnedFd, RawFd, Result, check, created, io, last_errno, retry};
+use super::{Errno, OwnedFd, RawFd, Result, check, created, io, last_errno, raw, retry};
 
 #[cfg(not(target_vendor = "apple"))]
 mod create {
@@ -117,7 +117,7 @@ pub fn remote_address(fd: RawFd) -> Result<Option<Address>> {
 #[inline]
 pub unsafe fn recv(fd: RawFd, ptr: *mut u8, len: usize, flags: i32) -> Result<usize> {
     // SAFETY: the caller vouches for the memory.
-    retry(|| unsafe { libc::recv(fd, ptr.cast(), len, flags) })
+    retry(|| unsafe { raw::recv(fd, ptr, len, flags) })
 }
 
 /// send(2) without SIGPIPE.
@@ -127,7 +127,7 @@ pub unsafe fn recv(fd: RawFd, ptr: *mut u8, len: usize, flags: i32) -> Result<us
 #[inline]
 pub unsafe fn send(fd: RawFd, ptr: *const u8, len: usize, flags: i32) -> Result<usize> {
     // SAFETY: the caller vouches for the memory.
-    retry(|| unsafe { libc::send(fd, ptr.cast(), len, flags | create::SEND) })
+    retry(|| unsafe { raw::send(fd, ptr, len, flags | create::SEND) })
 }
 
 /// recvfrom(2).

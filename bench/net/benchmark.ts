@@ -1,0 +1,210 @@
+/**
+ * `npm run bench -- net`: echo servers, each alone on a core, under the load of one generator on another.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { canPin, script, start } from '../harness/child.js'
+import type { Measured } from '../harness/measure.js'
+import { rustBinary } from '../harness/peers.js'
+import { type Entry, figure, interleave } from '../harness/rounds.js'
+import { ratio, spread } from '../harness/stats.js'
+import type { Bar, Group, Row } from '../harness/table.js'
+import type { Benchmark, Effort } from '../main.js'
+
+const least = (value: number): Bar => ({ at: 'least', value })
+const most = (value: number): Bar => ({ at: 'most', value })
+const perSecond = (value: number) => `${Math.round(value).toLocaleString('en')}/s`
+const micros = (value: number) => `${value.toFixed(1)} us`
+
+const SERVER_CORE = '0'
+const LOAD_CORE = 1
+const LOAD_FACTOR = 3
+const runtimes = fileURLToPath(new URL('../../../scripts/runtimes/node_modules', import.meta.url))
+
+/** How each contender is started; undefined if it cannot be had here. */
+const contenders: Record<string, () => string[] | undefined> = {
+  'asyncfd, lent chunks': () => [process.execPath, script('net/server.js'), 'lend'],
+  'asyncfd, copies': () => [process.execPath, script('net/server.js'), 'copy'],
+  'asyncfd, read(buffer)': () => [process.execPath, script('net/server.js'), 'read'],
+  'asyncfd, callbacks': () => [process.execPath, script('net/server.js'), 'callback'],
+  'node:net': () => [process.execPath, script('net/server.js'), 'node'],
+  tokio: () => [rustBinary('echo'), 'tokio'],
+  'async-io': () => [rustBinary('echo'), 'async-io'],
+  'Bun.listen': () => runtime('@oven/bun-linux-x64/bin/bun', ['run'], 'bun'),
+  'Deno.listen': () => runtime('@deno/linux-x64-glibc/deno', ['run', '-A', '--no-lock'], 'deno'),
+}
+
+function runtime(path: string, args: string[], kind: string): string[] | undefined {
+  const binary = `${runtimes}/${path}`
+  return existsSync(binary) ? [binary, ...args, script('net/server.js'), kind] : undefined
+}
+
+class Server implements AsyncDisposable {
+  readonly #child: ChildProcess
+
+  private constructor(
+    child: ChildProcess,
+    readonly port: string,
+  ) {
+    this.#child = child
+  }
+
+  static async start(command: readonly string[]): Promise<Server> {
+    const line = canPin ? ['taskset', '-c', SERVER_CORE, ...command] : [...command]
+    const child = spawn(line[0]!, line.slice(1), { stdio: ['pipe', 'pipe', 'ignore'] })
+    const [first] = await once(child.stdout!, 'data')
+    return new Server(child, String(first).trim())
+  }
+
+  /** CPU it has used, in milliseconds; NaN where the system does not tell. */
+  cpu(): number {
+    try {
+      const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+      return (Number(fields[11]) + Number(fields[12])) * 10
+    } catch {
+      return Number.NaN
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null) return
+    const ended = once(this.#child, 'exit')
+    this.#child.stdin!.end()
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 2000)
+    await ended
+    clearTimeout(timer)
+  }
+}
+
+async function load(command: readonly string[], mode: string, ...args: (number | string)[]): Promise<Measured> {
+  await using server = await Server.start(command)
+  const before = server.cpu()
+  const measured = await start(
+    rustBinary('echo'),
+    [mode, `127.0.0.1:${server.port}`, ...args.map(String)],
+    canPin ? LOAD_CORE : undefined,
+  ).measured
+  return { ...measured, cpuMs: server.cpu() - before }
+}
+
+/** The contenders that can be had, and notes on the others. */
+function entries(names: readonly string[], run: (command: readonly string[]) => Promise<Measured>): [Entry[], string[]] {
+  const notes: string[] = []
+  const all: Entry[] = []
+  for (const name of names) {
+    try {
+      const command = contenders[name]!()
+      if (command === undefined) notes.push(`${name} is left out: npm ci in scripts/runtimes gets it`)
+      else all.push({ name, run: () => run(command) })
+    } catch (error) {
+      notes.push(`${name} is left out: ${(error as Error).message}`)
+    }
+  }
+  return [all, notes]
+}
+
+interface Bars {
+  [name: string]: { [peer: string]: Bar }
+}
+
+async function* compare(
+  title: string,
+  names: readonly string[],
+  { rounds }: Effort,
+  run: (command: readonly string[]) => Promise<Measured>,
+  key: string,
+  show: (value: number) => string,
+  bars: Bars,
+): AsyncGenerator<Group> {
+  const [all, notes] = entries(names, run)
+  const done = await interleave(title, all, rounds)
+  const of = (name: string) => figure(done, name, key)
+  const rows: Row[] = all.flatMap(({ name }): Row[] => {
+    const peers = Object.entries(bars[name] ?? {}).filter(([peer]) => done.has(peer))
+    const shown = { name, figure: show(spread(of(name)).median) }
+    if (peers.length === 0)
+      return [name === 'node:net' ? shown : { ...shown, ratio: ratio(of(name), of('node:net')), peer: 'node:net' }]
+    return peers.map(([peer, bar], i) => ({
+      ...(i === 0 ? shown : { name: '', figure: '' }),
+      ratio: ratio(of(name), of(peer)),
+      peer,
+      bar,
+    }))
+  })
+  yield { title, notes: ['server alone on one core, load generator on another', ...notes], rows }
+}
+
+const ALL = Object.keys(contenders)
+
+function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]> {
+  yield [
+    'small',
+    (effort) =>
+      compare(
+        'Echo of 64 bytes, 50 connections: messages',
+        ALL,
+        effort,
+        (command) => load(command, 'load', 50, 64, effort.ms * LOAD_FACTOR),
+        'perSecond',
+        perSecond,
+        {
+          'asyncfd, lent chunks': { 'node:net': least(1.5), tokio: least(0.95) },
+          'asyncfd, callbacks': { 'node:net': least(1.4) },
+        },
+      ),
+  ]
+  yield [
+    'large',
+    (effort) =>
+      compare(
+        'Echo of 64 KiB, 50 connections: messages',
+        ALL,
+        effort,
+        (command) => load(command, 'load', 50, 64 * 1024, effort.ms * LOAD_FACTOR),
+        'perSecond',
+        perSecond,
+        {
+          'asyncfd, lent chunks': { 'node:net': least(2), tokio: least(1.05) },
+          'asyncfd, copies': { 'node:net': least(1.5) },
+        },
+      ),
+  ]
+  yield [
+    'pingpong',
+    (effort) =>
+      compare(
+        'One connection, 64 bytes: median round trip',
+        ALL,
+        effort,
+        (command) => load(command, 'load', 1, 64, effort.ms * LOAD_FACTOR),
+        'p50',
+        micros,
+        { 'asyncfd, lent chunks': { 'node:net': most(1.05) } },
+      ),
+  ]
+  yield [
+    'accept',
+    (effort) =>
+      compare(
+        'Accept, one byte there and back, close: connections per second of CPU',
+        ['asyncfd, lent chunks', 'asyncfd, callbacks', 'node:net', 'tokio', 'async-io'],
+        effort,
+        async (command) => {
+          const measured = await load(command, 'accept', 50, effort.ms * LOAD_FACTOR)
+          return { perCpuSecond: (measured.perSecond! * effort.ms * LOAD_FACTOR * (4 / 3)) / measured.cpuMs! }
+        },
+        'perCpuSecond',
+        perSecond,
+        { 'asyncfd, lent chunks': { 'node:net': least(2) } },
+      ),
+  ]
+}
+
+export const benchmark: Benchmark = {
+  versions: () => ({ node: process.versions.node }),
+  parts: Object.fromEntries(parts()),
+}

@@ -1,0 +1,27 @@
+//! `load ADDRESS CONNECTIONS SIZE MS`: keeps CONNECTIONS echoes of SIZE bytes going, one at a time on each, for MS milliseconds after a
+//! warm-up of a third of that, and prints what came back as one line of JSON.
+//!
+//! `accept ADDRESS CONNECTIONS MS`: connects, sends a byte, reads it back, closes, over and over.
+//!
+//! `tokio` and `async-io`: echo servers. They print their port and serve until standard input ends.
+
+mod load;
+mod serve;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| args.get(at).and_then(|arg| arg.parse::<usize>().ok()).unwrap_or_else(|| usage());
+    let address = || args.get(1).and_then(|arg| arg.parse().ok()).unwrap_or_else(|| usage());
+    match args.first().map(String::as_str) {
+        Some("load") => load::echo(address(), number(2), number(3), number(4)),
+        Some("accept") => load::accept(address(), number(2), number(3)),
+        Some("tokio") => serve::tokio(),
+        Some("async-io") => serve::async_io(),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ! {
+    eprintln!("echo load ADDRESS CONNECTIONS SIZE MS | accept ADDRESS CONNECTIONS MS | tokio | async-io");
+    std::process::exit(2)
+}
