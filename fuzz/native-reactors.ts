@@ -95,6 +95,7 @@ function method(
     | 'register'
     | 'deregister'
     | 'setInterest'
+    | 'usePool'
     | 'growSlots'
     | 'growTimers'
     | 'pauseClock'
