@@ -437,7 +437,8 @@ test('bad input throws at the call', async (t) => {
   await writer.writeAll(Buffer.alloc(0))
 })
 
-test('a buffer that is transferred away in the middle of a read is refused, and no byte is lost', async (t) => {
+// Alone: with the pool empty the bytes would stay in the kernel.
+test.serial('a buffer that is transferred away in the middle of a read is refused, and no byte is lost', async (t) => {
   const [reader, writer] = pipes(t)
   const buffer = new Uint8Array(8)
   const reading = reader.read(buffer)
