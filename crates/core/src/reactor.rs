@@ -35,6 +35,9 @@ pub struct Metrics {
     pub lost: u64,
 }
 
+/// Bytes that are read before JavaScript sees some of them.
+const BYTES_PER_BATCH: u32 = 128 * 1024;
+
 /// What somebody waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
@@ -208,8 +211,8 @@ impl Reactor {
     }
 
     /// Applies collected events to the readiness words, performs the reads that are asked for, and reports what somebody waits for.
-    /// Stops where blocks have run out and those in use may be given back once what was reported is known. How many events it
-    /// came to; at least one.
+    /// Stops where blocks have run out and those in use may be given back once what was reported is known, or where so much was
+    /// read that more would drive it out of the cache. How many events it came to; at least one.
     pub fn deliver<'a>(
         &mut self,
         readiness: Readiness,
@@ -217,14 +220,17 @@ impl Reactor {
         blocks: &impl Blocks<'a>,
         mut report: impl FnMut(Key, News),
     ) -> usize {
-        let mut reported = false;
+        let (mut reported, mut bytes) = (false, 0);
         for (at, &Event { key, bits }) in events.iter().enumerate() {
             let Some(fd) = self.find(key).ok().filter(|registration| !registration.lost).map(|r| r.fd) else {
                 self.metrics.events += 1;
                 self.metrics.stale += 1;
                 continue;
             };
-            if reported && blocks.is_empty() && readiness.asked_read(key.slot).is_some() {
+            if reported
+                && (blocks.is_empty() || bytes >= BYTES_PER_BATCH)
+                && readiness.asked_read(key.slot).is_some()
+            {
                 return at;
             }
             self.metrics.events += 1;
@@ -232,6 +238,9 @@ impl Reactor {
             let snapshot = cfg!(any(target_os = "linux", target_os = "android"));
             let wanted = readiness.deliver(key.slot, bits, snapshot && self.trigger == Trigger::Edge);
             let read = ops::read(readiness, blocks, key.slot, fd, bits);
+            if let Outcome::Read { count, .. } = read {
+                bytes += count;
+            }
             if self.trigger == Trigger::Oneshot {
                 // The event disarmed both directions; the one that is not ready yet is still waited for.
                 self.rearm(readiness, key);
