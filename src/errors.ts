@@ -84,16 +84,31 @@ export function errnoName(errno: number): string {
   return names.get(errno) ?? `E${errno}`
 }
 
+/** What errors are in words. Kept, as Node makes it anew for each who asks. */
+let words: ReturnType<typeof getSystemErrorMap> | undefined
+
 /** Makes the error of a failed system call: `errno` is positive, as the kernel gave it. */
 export function systemError(errno: number, syscall: string, fd?: number, hint?: string): AsyncFdError {
   const code = errnoName(errno)
-  const text = getSystemErrorMap?.().get(-errno)?.[1] ?? 'system call failed'
+  words ??= getSystemErrorMap?.()
+  const text = words?.get(-errno)?.[1] ?? 'system call failed'
   const on = fd === undefined ? '' : ` fd ${fd}`
   const error = new AsyncFdError(`${code}: ${text}, ${syscall}${on}${hint === undefined ? '' : `: ${hint}`}`, code)
   error.errno = -errno
   error.syscall = syscall
   if (fd !== undefined) error.fd = fd
   return error
+}
+
+/** As {@link systemError}, for what is not of anybody's call: there is no stack worth the time it takes to walk. */
+export function stacklessSystemError(errno: number, syscall: string, fd: number): AsyncFdError {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return systemError(errno, syscall, fd)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
 }
 
 /** Shows a value briefly, as Node's argument errors do. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { ATTEMPT, BY_RECV, READ_OP, SHORT_IS_ALL } from '../board.js'
-import { systemError } from '../errors.js'
+import { stacklessSystemError } from '../errors.js'
 import { Entry, type Reading } from '../registration.js'
 import { expired, Limits, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
@@ -121,7 +121,7 @@ export class Reader extends Entry implements Reading {
       this.#resolve!(value)
     } else if (result === ATTEMPT) this.fire()
     else if (result === 0 || this.#kind.isEnd(result)) this.#settle(this.#sink!.end())
-    else this.#fail(systemError(-result, this.#kind.socket ? 'recv' : 'read', this.registration.fd))
+    else this.#fail(stacklessSystemError(-result, this.#kind.socket ? 'recv' : 'read', this.registration.fd))
   }
 
   /** Attempts it here: it was put off to a turn of its own, or the native side could not. */
