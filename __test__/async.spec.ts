@@ -3,11 +3,16 @@
  *
  * Portable: bun, deno
  */
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setImmediate as breath } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { Async, type AsyncOptions, reactor, WouldBlock } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
-import { rounds } from './helpers/child.js'
+import { rounds, runtimeCommand } from './helpers/child.js'
+import { root } from './helpers/documents.js'
 import { fill, isPending, noLeaks, own, pipe, release, settled, socketPair, tcpPair } from './helpers/fixtures.js'
 import { Random } from './helpers/random.js'
 import test, { type ExecutionContext } from './helpers/test.js'
@@ -151,6 +156,14 @@ test('a second read, or write, at once is refused, and the first goes on', async
   t.true(await isPending(writing))
   for (const piece = Buffer.alloc(65_536); (await b.read(piece)) === piece.length; );
   await writing
+})
+
+test('writing nothing sends nothing: no empty message', async (t) => {
+  const [a, b] = socketPair(t, SOCK_DGRAM).map((fd) => stream(t, fd)) as [Async, Async]
+  await a.writeAll(Buffer.alloc(0))
+  await a.write(Buffer.alloc(0))
+  await a.writeAll(Buffer.from('first'))
+  t.is(await b.read(Buffer.alloc(10)), 5)
 })
 
 test('readWith and writeWith: system calls of the user, several pending, errors passed on', async (t) => {
@@ -311,6 +324,25 @@ test('more chunks lent at once than the pool has blocks: each is its own', async
     )
   }
   for (const iterator of iterators) await iterator.return?.()
+})
+
+test('ASYNCFD_POISON shows who keeps a lent chunk too long', async (t) => {
+  const program = `import { Async } from 'asyncfd'
+    import * as sys from 'asyncfd/sys'
+    const [reader, writer] = sys.pipe()
+    const chunks = new Async(reader, { owned: true }).chunks({ lend: true })
+    sys.write(writer, Buffer.from('kept'))
+    const { value } = await chunks.next()
+    const before = value.toString()
+    await chunks.return()
+    console.log(before, value.toString('hex'))`
+  // Modules are found from where the program lies.
+  const file = join(root, 'build', `poison-${process.pid}.mjs`)
+  writeFileSync(file, program)
+  t.teardown(() => rmSync(file))
+  const [command, args] = runtimeCommand(file)
+  const { stdout } = await promisify(execFile)(command, args, { env: { ...process.env, ASYNCFD_POISON: '1' }, cwd: root })
+  t.is(stdout.trim(), 'kept dbdbdbdb')
 })
 
 test('an aborted chunk throws, and the next call goes on where it was', async (t) => {

@@ -6,6 +6,8 @@
  *   node scripts/soak.mjs workers [--count 1000] [--at-once 4] [--seed N] [--of scenario,...]
  *   node scripts/soak.mjs registrations [--count 1000000] [--of cycle,...]
  *   node scripts/soak.mjs stress [--events 10000000] [--seed N]
+ *   node scripts/soak.mjs streams [--bytes 10000000000] [--at-once 8] [--seed N]
+ *   node scripts/soak.mjs connections [--count 1000000] [--at-once 16]
  *
  * `ASYNCFD_DRIVER`, `ASYNCFD_POLLING` and `ASYNCFD_SEED` work here as everywhere.
  */
@@ -19,6 +21,7 @@ const { values: flags, positionals } = parseArgs({
     events: { type: 'string' },
     seed: { type: 'string' },
     of: { type: 'string' },
+    bytes: { type: 'string' },
   },
 })
 if (flags.seed) process.env.ASYNCFD_SEED = flags.seed
@@ -75,6 +78,76 @@ const soaks = {
       // From the middle on everything has its size. A leak of 100 bytes a cycle is 48 MiB in half a million.
       if (last.rss_mib - samples[samples.length >> 1].rss_mib > 40) fail(`${cycle}: resident memory grows`)
     }
+  },
+
+  async streams() {
+    const { TcpListener, TcpStream, UnixStream } = await import('asyncfd/net')
+    const { exchange } = await helper('traffic')
+    const random = new Random(chooseSeed())
+    const wanted = Number(flags.bytes ?? 1e10)
+    const size = 20_000_000
+    console.log(`seed ${random.seed}; ${wanted} bytes`)
+    await using listener = await TcpListener.bind('127.0.0.1:0')
+    const tcp = () => Promise.all([TcpStream.connect(listener.localAddress), listener.accept()])
+    let bytes = 0
+    let ended = 0
+    let shown = 0
+    const resident = []
+    const one = async (index) => {
+      while (bytes < wanted) {
+        const [a, b] = index % 2 === 0 ? await tcp() : UnixStream.pair()
+        const carried = await exchange(a, b, size, random)
+        bytes += carried.bytes
+        ended += carried.ended
+        await a.close()
+        await b.close()
+        if (bytes >= shown) {
+          resident.push(Math.round(process.memoryUsage.rss() / 2 ** 20))
+          console.log(`${bytes} bytes, ${ended} ended, ${seconds()} s, resident ${resident.at(-1)} MiB`)
+          shown += wanted / 10
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Number(flags['at-once'] ?? 8) }, (_, i) => one(i)))
+    if (resident.at(-1) - resident[resident.length >> 1] > 40) fail('resident memory grows')
+    console.log(`${bytes} bytes arrived as they were sent, ${ended} operations were ended; ${JSON.stringify(reactor.metrics())}`)
+  },
+
+  async connections() {
+    const { TcpListener, TcpStream } = await import('asyncfd/net')
+    const { holdings } = await helper('workers')
+    const count = Number(flags.count ?? 1_000_000)
+    await using listener = await TcpListener.bind('127.0.0.1:0', { backlog: 4096 })
+    const serving = (async () => {
+      for await (const stream of listener.incoming()) {
+        stream.writeAll(Buffer.from('bye')).then(
+          () => stream.close(),
+          () => stream.close(),
+        )
+      }
+    })()
+    let done = 0
+    const samples = []
+    const one = async () => {
+      const buffer = Buffer.alloc(8)
+      while (done < count) {
+        const stream = await TcpStream.connect(listener.localAddress, { timeout: 30_000 })
+        // A reset leaves no TIME_WAIT: there are only so many ports.
+        stream.setLinger(0)
+        if ((await stream.read(buffer, { timeout: 30_000 })) !== 3) fail('a connection said something else')
+        await stream.close()
+        if (++done % Math.ceil(count / 10) === 0) {
+          samples.push({ ...holdings(), rss_mib: Math.round(process.memoryUsage.rss() / 2 ** 20) })
+          console.log(`${done} connections, ${seconds()} s, ${JSON.stringify(samples.at(-1))}`)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Number(flags['at-once'] ?? 16) }, one))
+    await listener.close()
+    await serving
+    if (samples.at(-1).rss_mib - samples[samples.length >> 1].rss_mib > 40) fail('resident memory grows')
+    const { registered, refs } = reactor.metrics()
+    if (registered + refs > 0) fail(`${registered} registrations and ${refs} waits were left behind`)
   },
 
   async stress() {

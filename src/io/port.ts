@@ -224,7 +224,8 @@ export class Port<T = unknown> {
   #writeNow(buffer: ArrayBufferView): number {
     if (!ArrayBuffer.isView(buffer) || !this.#output.isOpen || AsyncFd.unusable(this.#asyncFd as AsyncFd<unknown>) !== null)
       return 0
-    return (this.#kind.socket ? trySend : tryWrite)(this.fd, buffer)
+    // No bytes at all would be an empty message to some.
+    return quickSize(buffer) === 0 ? 0 : (this.#kind.socket ? trySend : tryWrite)(this.fd, buffer)
   }
 
   /** Lets `ms` milliseconds pass, more than 0, unless it is closed before. */
