@@ -87,7 +87,7 @@ const soaks = {
     const wanted = Number(flags.bytes ?? 1e10)
     const size = 20_000_000
     console.log(`seed ${random.seed}; ${wanted} bytes`)
-    await using listener = await TcpListener.bind('127.0.0.1:0')
+    const listener = await TcpListener.bind('127.0.0.1:0')
     const tcp = () => Promise.all([TcpStream.connect(listener.localAddress), listener.accept()])
     let bytes = 0
     let ended = 0
@@ -109,6 +109,7 @@ const soaks = {
       }
     }
     await Promise.all(Array.from({ length: Number(flags['at-once'] ?? 8) }, (_, i) => one(i)))
+    await listener.close()
     if (resident.at(-1) - resident[resident.length >> 1] > 40) fail('resident memory grows')
     console.log(`${bytes} bytes arrived as they were sent, ${ended} operations were ended; ${JSON.stringify(reactor.metrics())}`)
   },
@@ -117,7 +118,7 @@ const soaks = {
     const { TcpListener, TcpStream } = await import('asyncfd/net')
     const { holdings } = await helper('workers')
     const count = Number(flags.count ?? 1_000_000)
-    await using listener = await TcpListener.bind('127.0.0.1:0', { backlog: 4096 })
+    const listener = await TcpListener.bind('127.0.0.1:0', { backlog: 4096 })
     const serving = (async () => {
       for await (const stream of listener.incoming()) {
         stream.writeAll(Buffer.from('bye')).then(
