@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { invalidArgType } from '../errors.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
-import { BLOCK, type Block, give } from './pool.js'
+import { BLOCK, type Block, copyOut, firstBytes, give } from './pool.js'
 import type { Port } from './port.js'
 import type { Sink } from './reader.js'
 
@@ -27,11 +27,7 @@ export function copyReader(port: Port, size: number, options?: WaitOptions): Rea
 }
 
 const copies: Sink<Buffer | null> = {
-  bytes(block, count) {
-    const copy = Buffer.from(block.bytes.subarray(0, count))
-    give(block)
-    return copy
-  },
+  bytes: copyOut,
   end: () => null,
 }
 
@@ -68,14 +64,9 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
   }
 
   bytes(block: Block, count: number): IteratorResult<Buffer> {
-    const bytes = count === block.bytes.length ? block.bytes : block.bytes.subarray(0, count)
-    if (this.#lend) {
-      this.#lent = block
-      return { done: false, value: bytes }
-    }
-    const copy = Buffer.from(bytes)
-    give(block)
-    return { done: false, value: copy }
+    if (!this.#lend) return { done: false, value: copyOut(block, count) }
+    this.#lent = block
+    return { done: false, value: firstBytes(block, count) }
   }
 
   end(): IteratorResult<Buffer> {

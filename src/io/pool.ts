@@ -21,6 +21,9 @@ declare const WebAssembly: { Memory: new (size: { initial: number; maximum: numb
 /** A block in use. */
 export interface Block {
   readonly bytes: Buffer
+  /** Where they lie. To ask a Buffer for it, or for a part of itself, takes longer than all else of a small read. */
+  readonly memory: ArrayBuffer
+  readonly at: number
   /** Its number in the pool, or `NO_BLOCK` for one that was made since none was left. */
   readonly number: number
 }
@@ -39,7 +42,10 @@ function make(): readonly Block[] {
     return []
   }
   theReactor().usePool(memory)
-  return Array.from({ length: BLOCKS }, (_, number) => ({ bytes: Buffer.from(memory, number * BLOCK, BLOCK), number }))
+  return Array.from({ length: BLOCKS }, (_, number) => {
+    const at = number * BLOCK
+    return { bytes: Buffer.from(memory, at, BLOCK), memory, at, number }
+  })
 }
 
 /** Makes the pool if there is none yet. */
@@ -56,7 +62,28 @@ export function blockOf(number: number): Block {
 export function take(): Block {
   prepare()
   const number = blocks!.length === 0 ? NO_BLOCK : theReactor().takeBlock()
-  return number === NO_BLOCK ? { bytes: Buffer.allocUnsafeSlow(BLOCK), number } : blocks![number]!
+  if (number !== NO_BLOCK) return blocks![number]!
+  const memory = new ArrayBuffer(BLOCK)
+  return { bytes: Buffer.from(memory), memory, at: 0, number }
+}
+
+/** The first bytes of a block, as they lie there. */
+export function firstBytes({ memory, at }: Block, count: number): Buffer {
+  return Buffer.from(memory, at, count)
+}
+
+/** Copies the first bytes of a block to the beginning of a view that has room for them. */
+export function copyTo(view: ArrayBufferView, { memory, at }: Block, count: number): void {
+  const target = view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+  target.set(new Uint8Array(memory, at, count))
+}
+
+/** The first bytes of a block in memory of their own; the block is given back. */
+export function copyOut(block: Block, count: number): Buffer {
+  const copy = Buffer.allocUnsafe(count)
+  copyTo(copy, block, count)
+  give(block)
+  return copy
 }
 
 /** Gives a block back: what it holds is over. */

@@ -16,7 +16,7 @@ import { Pause, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import type { Kind } from './kind.js'
 import { Lane } from './lane.js'
-import { give, take } from './pool.js'
+import { copyTo, firstBytes, give, take } from './pool.js'
 import { type AttemptRead, Reader, type Sink } from './reader.js'
 
 /** The most bytes that are read into a block and copied from there: that costs less than a read of their own. */
@@ -125,11 +125,11 @@ export class Port<T = unknown> {
     bytes: (block, count) => {
       const buffer = this.#target!
       try {
-        if (byteLengthOf('buffer', buffer) < count) throw invalidState('the buffer was shrunk while it was being read into')
-        bytesOf(buffer).set(block.bytes.subarray(0, count))
+        if (this.#sizeOf(buffer) < count) throw invalidState('the buffer was shrunk while it was being read into')
+        copyTo(buffer, block, count)
         return count
       } catch (error) {
-        this.#left = Buffer.from(block.bytes.subarray(0, count))
+        this.#left = Buffer.from(firstBytes(block, count))
         this.#input.doubt()
         throw error
       } finally {
