@@ -478,8 +478,17 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
 
   /** Deregisters; `inner` is ended too if it is owned. Pending and later waits reject with `ERR_ASYNCFD_CLOSED`. Idempotent. */
   close(): void {
+    this.#close()
+  }
+
+  /** @internal As `close`; what is pending, and what comes later, rejects with `error`. */
+  static closeWith(fd: AsyncFd<unknown>, error: Error | undefined): void {
+    fd.#close(error)
+  }
+
+  #close(error?: Error): void {
     if (this.closed) return
-    const own = this.#deregister('closed')
+    const own = this.#deregister('closed', error)
     if (!this.#owned) return
     const inner = this.#inner as unknown
     if (typeof inner === 'number') {
@@ -493,11 +502,10 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     if (ending !== null && typeof ending === 'object' && 'then' in ending) this.#ending = ending as PromiseLike<unknown>
   }
 
-  #deregister(how: string): boolean {
+  #deregister(how: string, error?: Error): boolean {
     const { fd, reactor } = this.#registration
-    return reactor.deregister(this.#registration, () =>
-      stateError(ErrorCode.CLOSED, `the AsyncFd of fd ${fd} was ${how}; make a new one to wait again`, fd),
-    )
+    const closed = () => stateError(ErrorCode.CLOSED, `the AsyncFd of fd ${fd} was ${how}; make a new one to wait again`, fd)
+    return reactor.deregister(this.#registration, error ?? closed)
   }
 
   [Symbol.dispose](): void {

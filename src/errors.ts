@@ -63,6 +63,8 @@ export class TimeoutError extends Error {
   timeout: number
   /** Milliseconds that had passed when the limit was found exceeded; never less than `timeout`. */
   elapsed: number
+  /** Which limit of a stream it was: `'read'`, `'write'`, `'idle'` or `'total'`. */
+  declare phase?: string
 
   constructor(message: string, timeout: number, elapsed: number, options?: ErrorOptions) {
     super(message, options)

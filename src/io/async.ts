@@ -15,6 +15,7 @@ import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import type { WouldBlock } from '../would-block.js'
 import { type ChunkOptions, chunks } from './chunks.js'
 import { Kind } from './kind.js'
+import { checkTimeouts, type StreamTimeouts } from './limits.js'
 import { type LineOptions, lines } from './lines.js'
 import {
   type DuplexOptions,
@@ -227,19 +228,37 @@ export class Async<T = number> implements AsyncDisposable {
     return this.#writableStream
   }
 
+  /**
+   * Limits of the whole, which replace those that were set before; `{}` takes them away. When one passes this is destroyed: what is
+   * pending, and what comes later, rejects with a `TimeoutError` that has its `phase`. Before that the kernel is asked: a peer that
+   * has done its part is not blamed for a blocked event loop. A limit is never early; `read`, `write` and `idle`, which cost nothing
+   * per packet, are up to a tenth late.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; AsyncFdError `ERR_ASYNCFD_CLOSED`
+   * @example
+   * async.setTimeouts({ idle: 30_000, write: 5000 })
+   */
+  setTimeouts(timeouts: StreamTimeouts): this {
+    checkTimeouts(timeouts)
+    this.port.setTimeouts(timeouts)
+    return this
+  }
+
   /** Gives `inner` back, open and free to be used otherwise. What is pending rejects with `ERR_ASYNCFD_CLOSED`. */
   intoInner(): T {
-    return this.#fd.intoInner()
+    const inner = this.#fd.intoInner()
+    this.port.destroy()
+    return inner
   }
 
   /** Ends it, and `inner` if it is owned. What is pending rejects with `ERR_ASYNCFD_CLOSED`. Resolves when `inner` has ended. */
   close(): Promise<void> {
-    return this.#fd[Symbol.asyncDispose]()
+    return this.port.close()
   }
 
   /** As {@link close}, without waiting for anything. */
   destroy(): void {
-    this.#fd.close()
+    this.port.destroy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

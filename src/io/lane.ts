@@ -22,6 +22,8 @@ export class Lane {
   #busy = false
   #iteration = -1
   #atOnce = 0
+  /** Grows with what is transferred, and with each operation that begins to wait. */
+  activity = 0
 
   constructor(
     readonly registration: Registration,
@@ -58,6 +60,7 @@ export class Lane {
     if (ready === 0 && this.#blocked) return WouldBlock
     const { readTick, writeTick } = registration
     const result = call(registration.fd)
+    if (result !== WouldBlock) this.activity += typeof result === 'number' ? result : 1
     // Whatever was called may have closed this.
     if (registration.isEnded) return result
     if (result === WouldBlock) {
@@ -116,6 +119,7 @@ export class Lane {
   /** An exclusive operation begins. */
   acquire(): void {
     this.#busy = true
+    this.activity++
   }
 
   /** The exclusive operation is over. */

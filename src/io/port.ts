@@ -8,7 +8,7 @@ import { AsyncFd } from '../async-fd.js'
 import { type AsyncFdError, ErrorCode, invalidState } from '../errors.js'
 import { Interest } from '../interest.js'
 import { attempt } from '../ready-guard.js'
-import type { Registration } from '../registration.js'
+import { type Registration, readyMask } from '../registration.js'
 import { byteLengthOf, quickSize, recv, send, read as sysRead, write as sysWrite, trySend, tryWrite } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
 import { shutdown } from '../sys/socket.js'
@@ -16,6 +16,7 @@ import { Pause, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import type { Kind } from './kind.js'
 import { Lane } from './lane.js'
+import { type StreamTimeouts, startLimits } from './limits.js'
 import { copyTo, firstBytes, give, take } from './pool.js'
 import { type AttemptRead, Reader, type Sink } from './reader.js'
 
@@ -225,7 +226,9 @@ export class Port<T = unknown> {
     if (!ArrayBuffer.isView(buffer) || !this.#output.isOpen || AsyncFd.unusable(this.#asyncFd as AsyncFd<unknown>) !== null)
       return 0
     // No bytes at all would be an empty message to some.
-    return quickSize(buffer) === 0 ? 0 : (this.#kind.socket ? trySend : tryWrite)(this.fd, buffer)
+    const count = quickSize(buffer) === 0 ? 0 : (this.#kind.socket ? trySend : tryWrite)(this.fd, buffer)
+    this.#output.activity += count
+    return count
   }
 
   /** Lets `ms` milliseconds pass, more than 0, unless it is closed before. */
@@ -239,11 +242,38 @@ export class Port<T = unknown> {
     if (!this.closed && this.#kind.socket) shutdown(this.fd, constants.SHUT_WR)
   }
 
+  /** Numbers that grow as bytes move, and whether an exclusive operation is pending. */
+  get activity(): { received: number; sent: number; reading: boolean; writing: boolean } {
+    const [input, output] = [this.#input, this.#output]
+    return { received: input.activity, sent: output.activity, reading: input.busy, writing: output.busy }
+  }
+
+  /** Whether the kernel says, now, that a direction is ready. */
+  probe(interest: number): boolean {
+    try {
+      return (this.#registration.reactor.probe(this.fd, interest) & readyMask(interest)) !== 0
+    } catch {
+      return false // The descriptor is gone: the next call that uses it says so.
+    }
+  }
+
+  #stopLimits: (() => void) | null = null
+
+  /** Replaces the limits of the whole. */
+  setTimeouts(timeouts: StreamTimeouts): void {
+    this.open
+    this.#stopLimits?.()
+    this.#stopLimits = startLimits(this, timeouts)
+  }
+
   close(): Promise<void> {
+    this.#stopLimits?.()
     return this.#asyncFd[Symbol.asyncDispose]()
   }
 
-  destroy(): void {
-    this.#asyncFd.close()
+  /** Ends it: what is pending, and what comes later, rejects with `error`. */
+  destroy(error?: Error): void {
+    this.#stopLimits?.()
+    AsyncFd.closeWith(this.#asyncFd as AsyncFd<unknown>, error)
   }
 }

@@ -110,6 +110,7 @@ export class Reader extends Entry implements Reading {
   complete(result: number, block: number): void {
     if (result > 0) {
       const sink = this.#sink!
+      this.#lane.activity += result
       this.#detach()
       let value: unknown
       try {

@@ -1,0 +1,130 @@
+/**
+ * Limits of a stream as a whole, beside those of single operations: they cost nothing per packet.
+ *
+ * @module
+ */
+import { invalidArgType, invalidArgValue, TimeoutError } from '../errors.js'
+import { Interest } from '../interest.js'
+import { theReactor } from '../reactor.js'
+import { checkOptions } from '../sys/result.js'
+import { BaseTimer } from '../timer-queue.js'
+import type { Port } from './port.js'
+
+/** Milliseconds, fractions allowed; 0, `undefined` and `Infinity` are no limit. */
+export interface StreamTimeouts {
+  /** How long a pending read may go without a byte. */
+  read?: number | undefined
+  /** How long a pending write may go without the kernel taking a byte. */
+  write?: number | undefined
+  /** How long nothing may go either way, whether anything is pending or not. */
+  idle?: number | undefined
+  /** How long the stream may live, from now on. */
+  total?: number | undefined
+}
+
+type Phase = keyof StreamTimeouts
+const PHASES: readonly Phase[] = ['read', 'write', 'idle', 'total']
+
+/** Checks limits. @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
+export function checkTimeouts(timeouts: StreamTimeouts): void {
+  checkOptions(timeouts)
+  for (const [name, ms] of Object.entries(timeouts)) {
+    if (!(PHASES as readonly string[]).includes(name)) {
+      throw invalidArgValue('timeouts', `has no phase "${name}"; there are: ${PHASES.join(', ')}`, name)
+    }
+    if (ms === undefined) continue
+    if (typeof ms !== 'number') throw invalidArgType(`timeouts.${name}`, 'a number of milliseconds', ms)
+    if (!(ms >= 0)) throw invalidArgValue(`timeouts.${name}`, 'must not be negative or NaN', ms)
+  }
+}
+
+/** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. */
+const LATE = 0.1
+
+/** One limit. It does not keep the process alive. */
+class Limit extends BaseTimer {
+  readonly #port: Port
+  readonly #phase: Phase
+  readonly #ms: number
+  readonly #begun = theReactor().now()
+  /** When something was last seen to have moved. */
+  #since = theReactor().now()
+  #moved = -1
+
+  constructor(port: Port, phase: Phase, ms: number) {
+    super(false)
+    this.#port = port
+    this.#phase = phase
+    this.#ms = ms
+    this.#moved = this.#moves()
+    this.#arm(this.#begun)
+  }
+
+  #arm(now: number): void {
+    const left = this.#ms - (now - this.#since)
+    theReactor().timers.after(this, this.#phase === 'total' ? left : Math.min(left, this.#ms * LATE))
+  }
+
+  stop(): void {
+    theReactor().timers.cancel(this)
+  }
+
+  /** A number that changes when something moves, or begins. */
+  #moves(): number {
+    const { received, sent } = this.#port.activity
+    return this.#phase === 'read' ? received : this.#phase === 'write' ? sent : received + sent
+  }
+
+  /** Whether the limit is for what goes on now. */
+  get #applies(): boolean {
+    const { reading, writing } = this.#port.activity
+    return this.#phase === 'read' ? reading : this.#phase === 'write' ? writing : true
+  }
+
+  /** Whether the peer has done its part, and we are behind. */
+  get #isReady(): boolean {
+    const asked = this.#phase === 'write' ? Interest.WRITABLE : Interest.READABLE
+    return this.#port.probe(asked)
+  }
+
+  fire(): void {
+    if (this.#port.closed) return
+    const now = theReactor().now()
+    if (this.#phase === 'total') {
+      // What the loop was kept from gets its time, and no more.
+      void theReactor()
+        .turn()
+        .then(() => this.#end())
+      return
+    }
+    const moves = this.#moves()
+    if (moves !== this.#moved || !this.#applies || (now - this.#since >= this.#ms && this.#isReady)) {
+      this.#moved = moves
+      this.#since = now
+    }
+    if (now - this.#since >= this.#ms) this.#end()
+    else this.#arm(now)
+  }
+
+  #end(): void {
+    const now = theReactor().now()
+    const elapsed = Math.max(this.#ms, now - (this.#phase === 'total' ? this.#begun : this.#since))
+    const what = { read: 'nothing came', write: 'nothing could be written', idle: 'nothing moved', total: 'it was not over' }[
+      this.#phase
+    ]
+    this.#port.destroy(
+      Object.assign(new TimeoutError(`${what} within ${this.#ms} ms`, this.#ms, elapsed), { phase: this.#phase }),
+    )
+  }
+}
+
+/** Starts the limits of a stream. @returns what ends them */
+export function startLimits(port: Port, timeouts: StreamTimeouts): () => void {
+  const limits = PHASES.flatMap((phase) => {
+    const ms = timeouts[phase] ?? 0
+    return ms > 0 && ms < Infinity ? [new Limit(port, phase, ms)] : []
+  })
+  return () => {
+    for (const limit of limits) limit.stop()
+  }
+}
