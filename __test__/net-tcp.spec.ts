@@ -321,6 +321,38 @@ if (process.platform === 'linux') {
   })
 }
 
+test('split: two halves, each ends its direction, both the connection', async (t) => {
+  const [client, server] = await pair(t)
+  const [reader, writer] = client.split()
+  const buffer = Buffer.alloc(100)
+  await writer.writeAll(Buffer.from('from the half'))
+  t.is(await server.read(buffer), 13)
+  const lines = reader.lines()
+  const next = lines.next()
+  await server.writeAll(Buffer.from('to the other\n'))
+  t.is((await next).value, 'to the other')
+  await writer.close()
+  t.is(await server.read(buffer), 0, 'the peer is told')
+  t.true(writer.closed)
+  t.false(client.closed)
+  await server.writeAll(Buffer.from('still heard\n'))
+  t.is((await lines.next()).value, 'still heard')
+  await reader.close()
+  t.true(client.closed)
+  await reader.close()
+  const [a, b] = await pair(t)
+  const [readHalf, writeHalf] = a.split()
+  writeHalf.toWritable().end('through streams')
+  let text = ''
+  for await (const chunk of b.chunks()) text += chunk
+  t.is(text, 'through streams')
+  await b.close()
+  for await (const _ of readHalf.toReadable()) t.fail()
+  t.false(a.closed)
+  await Promise.all([readHalf.close(), writeHalf.close()])
+  t.true(a.closed)
+})
+
 test('interoperates with node:net, and becomes a net.Socket', async (t) => {
   const server = createServer((socket) => socket.pipe(socket))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

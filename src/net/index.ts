@@ -5,6 +5,7 @@
  */
 export { type InetAddressInput, type Lookup, lookupHost } from './address.js'
 export type { ShutdownHow } from './shutdown.js'
+export type { ReadHalf, WriteHalf } from './split.js'
 export { TcpListener, type TcpListenOptions } from './tcp-listener.js'
 export { type TcpConnectOptions, TcpStream } from './tcp-stream.js'
 export { type UdpBindOptions, type UdpReceived, UdpSocket } from './udp-socket.js'

@@ -22,6 +22,7 @@ import { type Attempt, checkConnected, connectToAny, rest, within } from './conn
 import { checkBoolean, takeError } from './message.js'
 import { directionOf, type ShutdownHow } from './shutdown.js'
 import { domainOf, owning, setOptions, withSocket } from './socket.js'
+import { type ReadHalf, split, type WriteHalf } from './split.js'
 
 export interface TcpConnectOptions extends WaitOptions {
   /** Where to connect from. */
@@ -133,6 +134,11 @@ export class TcpStream extends Async<number> {
     byteLengthOf('buffer', buffer)
     if (options !== undefined) checkWaitOptions(options)
     return this.port.with(Interest.READABLE, (fd) => recv(fd, buffer, 0, undefined, constants.MSG_PEEK), options)
+  }
+
+  /** Two halves, one to read and one to write, that close the connection when both are closed. */
+  split(): [ReadHalf, WriteHalf] {
+    return split(this)
   }
 
   /** Ends a direction: `'write'` (default) tells the peer that no more comes, `'read'` has reads give 0. @throws AsyncFdError `ENOTCONN` */

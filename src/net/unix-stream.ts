@@ -13,6 +13,7 @@ import { localAddress, remoteAddress, shutdown } from '../sys/socket.js'
 import type { WaitOptions } from '../wait.js'
 import { directionOf, type ShutdownHow } from './shutdown.js'
 import { owning } from './socket.js'
+import { type ReadHalf, split, type WriteHalf } from './split.js'
 import { named, type UnixPath } from './unix-address.js'
 import { connectUnix, pairOf } from './unix-connect.js'
 import { type PeerCredentials, peerCredentials, type ReceivedFds, type RecvFdsOptions, recvFds, sendFds } from './unix-passing.js'
@@ -72,6 +73,11 @@ export class UnixStream extends Async<number> {
    */
   peerCredentials(): PeerCredentials {
     return peerCredentials(this.open)
+  }
+
+  /** Two halves, one to read and one to write, that close the connection when both are closed. */
+  split(): [ReadHalf, WriteHalf] {
+    return split(this)
   }
 
   /** Ends a direction: `'write'` (default) tells the peer that no more comes, `'read'` has reads give 0. @throws AsyncFdError `ENOTCONN` */
