@@ -34,6 +34,9 @@ const contenders: Record<string, () => string[] | undefined> = {
   'node:net': () => [process.execPath, script('net/server.js'), 'node'],
   tokio: () => [rustBinary('echo'), 'tokio'],
   'async-io': () => [rustBinary('echo'), 'async-io'],
+  'asyncfd, UdpSocket': () => [process.execPath, script('net/server.js'), 'udp'],
+  'node:dgram': () => [process.execPath, script('net/server.js'), 'dgram'],
+  'tokio, UDP': () => [rustBinary('echo'), 'tokio-udp'],
   'Bun.listen': () => runtime('@oven/bun-linux-x64/bin/bun', ['run'], 'bun'),
   'Deno.listen': () => runtime('@deno/linux-x64-glibc/deno', ['run', '-A', '--no-lock'], 'deno'),
 }
@@ -123,11 +126,11 @@ async function* compare(
   const [all, notes] = entries(names, run)
   const done = await interleave(title, all, rounds)
   const of = (name: string) => figure(done, name, key)
+  const base = done.has('node:net') ? 'node:net' : 'node:dgram'
   const rows: Row[] = all.flatMap(({ name }): Row[] => {
     const peers = Object.entries(bars[name] ?? {}).filter(([peer]) => done.has(peer))
     const shown = { name, figure: show(spread(of(name)).median) }
-    if (peers.length === 0)
-      return [name === 'node:net' ? shown : { ...shown, ratio: ratio(of(name), of('node:net')), peer: 'node:net' }]
+    if (peers.length === 0) return [name === base ? shown : { ...shown, ratio: ratio(of(name), of(base)), peer: base }]
     return peers.map(([peer, bar], i) => ({
       ...(i === 0 ? shown : { name: '', figure: '' }),
       ratio: ratio(of(name), of(peer)),
@@ -138,7 +141,8 @@ async function* compare(
   yield { title, notes: ['server alone on one core, load generator on another', ...notes], rows }
 }
 
-const ALL = Object.keys(contenders)
+const DATAGRAMS = ['asyncfd, UdpSocket', 'node:dgram', 'tokio, UDP']
+const STREAMS = Object.keys(contenders).filter((name) => !DATAGRAMS.includes(name))
 
 function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]> {
   yield [
@@ -146,7 +150,7 @@ function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]
     (effort) =>
       compare(
         'Echo of 64 bytes, 50 connections: messages',
-        ALL,
+        STREAMS,
         effort,
         (command) => load(command, 'load', 50, 64, effort.ms * LOAD_FACTOR),
         'perSecond',
@@ -162,7 +166,7 @@ function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]
     (effort) =>
       compare(
         'Echo of 64 KiB, 50 connections: messages',
-        ALL,
+        STREAMS,
         effort,
         (command) => load(command, 'load', 50, 64 * 1024, effort.ms * LOAD_FACTOR),
         'perSecond',
@@ -178,7 +182,7 @@ function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]
     (effort) =>
       compare(
         'One connection, 64 bytes: median round trip',
-        ALL,
+        STREAMS,
         effort,
         (command) => load(command, 'load', 1, 64, effort.ms * LOAD_FACTOR),
         'p50',
@@ -200,6 +204,19 @@ function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]
         'perCpuSecond',
         perSecond,
         { 'asyncfd, lent chunks': { 'node:net': least(2) } },
+      ),
+  ]
+  yield [
+    'udp',
+    (effort) =>
+      compare(
+        'Datagrams of 100 bytes, 50 on their way: received and sent',
+        DATAGRAMS,
+        effort,
+        (command) => load(command, 'udp', 50, 100, effort.ms * LOAD_FACTOR),
+        'perSecond',
+        perSecond,
+        { 'asyncfd, UdpSocket': { 'node:dgram': least(2) } },
       ),
   ]
 }

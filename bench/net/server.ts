@@ -1,10 +1,11 @@
 /**
  * Echo servers of one kind each, as their users write them. Prints the port, and serves until standard input ends.
  *
- *     node server.js lend|copy|read|callback|node|bun|deno
+ *     node server.js lend|copy|read|callback|udp|node|dgram|bun|deno
  *
  * @module
  */
+import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 
 const kind = process.argv[2]
@@ -114,6 +115,21 @@ const kinds: Record<string, () => unknown> = {
       socket.on('error', ignore)
     })
     server.listen(0, '127.0.0.1', () => announce((server.address() as { port: number }).port))
+  },
+  udp: async () => {
+    const { UdpSocket } = await import('asyncfd/net')
+    const socket = await UdpSocket.bind('127.0.0.1:0')
+    announce(socket.localAddress.port)
+    const buffer = Buffer.alloc(2048)
+    for (;;) {
+      const { bytes, address } = await socket.recvFrom(buffer)
+      await socket.sendTo(buffer.subarray(0, bytes), address)
+    }
+  },
+  dgram: () => {
+    const socket = createSocket('udp4')
+    socket.on('message', (message, from) => socket.send(message, from.port, from.address))
+    socket.bind(0, '127.0.0.1', () => announce(socket.address().port))
   },
   bun: () => {
     const flush = (socket: BunSocket, data: Uint8Array) => {

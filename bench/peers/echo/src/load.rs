@@ -150,3 +150,33 @@ pub fn accept(address: SocketAddr, connections: usize, ms: usize) {
     }
     meter.report();
 }
+
+/// Datagrams: so many are on their way at any time. One that is lost would be missed for ever, so a silence sends them anew.
+pub fn udp(address: SocketAddr, on_their_way: usize, size: usize, ms: usize) {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    socket.connect(address).expect("connect");
+    socket.set_read_timeout(Some(Duration::from_millis(200))).expect("timeout");
+    let message = vec![7u8; size];
+    let mut buffer = vec![0u8; size + 1];
+    let mut meter = Meter::new(ms);
+    let send_all = || (0..on_their_way).for_each(|_| assert_eq!(socket.send(&message).expect("send"), size));
+    send_all();
+    let mut last = Instant::now();
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(count) => {
+                assert_eq!(count, size);
+                let now = Instant::now();
+                meter.note(last, now);
+                last = now;
+                socket.send(&message).expect("send");
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => send_all(),
+            Err(error) => panic!("recv: {error}"),
+        }
+        if meter.over(last) {
+            break;
+        }
+    }
+    meter.report();
+}

@@ -3,7 +3,9 @@
 //!
 //! `accept ADDRESS CONNECTIONS MS`: connects, sends a byte, reads it back, closes, over and over.
 //!
-//! `tokio` and `async-io`: echo servers. They print their port and serve until standard input ends.
+//! `udp ADDRESS COUNT SIZE MS`: keeps COUNT datagrams on their way.
+//!
+//! `tokio`, `tokio-udp` and `async-io`: echo servers. They print their port and serve until standard input ends.
 
 mod load;
 mod serve;
@@ -15,13 +17,15 @@ fn main() {
     match args.first().map(String::as_str) {
         Some("load") => load::echo(address(), number(2), number(3), number(4)),
         Some("accept") => load::accept(address(), number(2), number(3)),
+        Some("udp") => load::udp(address(), number(2), number(3), number(4)),
         Some("tokio") => serve::tokio(),
+        Some("tokio-udp") => serve::tokio_udp(),
         Some("async-io") => serve::async_io(),
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("echo load ADDRESS CONNECTIONS SIZE MS | accept ADDRESS CONNECTIONS MS | tokio | async-io");
+    eprintln!("echo load ADDRESS CONNECTIONS SIZE MS | accept ADDRESS CONNECTIONS MS | udp ADDRESS COUNT SIZE MS | tokio | tokio-udp | async-io");
     std::process::exit(2)
 }

@@ -35,6 +35,19 @@ pub fn tokio() {
     });
 }
 
+pub fn tokio_udp() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("runtime");
+    runtime.block_on(async {
+        let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("bind");
+        announce(socket.local_addr().expect("address"));
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let (count, from) = socket.recv_from(&mut buffer).await.expect("recv");
+            let _ = socket.send_to(&buffer[..count], from).await;
+        }
+    });
+}
+
 pub fn async_io() {
     use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
     let executor = async_executor::LocalExecutor::new();
