@@ -198,11 +198,6 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     return fd.#unusable()
   }
 
-  /** Whether it was ended by its user, and not lost. */
-  #wasClosed(): boolean {
-    return (this.#registration.ended as AsyncFdError | null)?.code === ErrorCode.CLOSED
-  }
-
   #check(): void {
     const error = this.#unusable()
     if (error !== null) throw error
@@ -286,12 +281,12 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     }
     return {
       next: async () => {
-        if (done || this.#wasClosed()) return end()
+        if (done || this.#registration.wasClosed) return end()
         try {
           return { done: false, value: await this.#wait(interest, options) }
         } catch (error) {
           done = true
-          if (error === this.#registration.ended && this.#wasClosed()) return end()
+          if (error === this.#registration.ended && this.#registration.wasClosed) return end()
           throw error
         }
       },

@@ -105,11 +105,12 @@ export function systemError(errno: number, syscall: string, fd?: number, hint?: 
 /** As {@link systemError}, for what is not of anybody's call: there is no stack worth the time it takes to walk. */
 export function stacklessSystemError(errno: number, syscall: string, fd: number): AsyncFdError {
   const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 0
+  // An assignment would throw where Error is frozen.
+  Reflect.set(Error, 'stackTraceLimit', 0)
   try {
     return systemError(errno, syscall, fd)
   } finally {
-    Error.stackTraceLimit = stackTraceLimit
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   }
 }
 

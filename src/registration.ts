@@ -5,6 +5,7 @@
  * @module
  */
 import { type Board, READ, READ_BITS, READ_OP, READ_TICK, STRIDE, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
+import { type AsyncFdError, ErrorCode } from './errors.js'
 import { Interest, Ready } from './interest.js'
 import type { Reactor } from './reactor.js'
 
@@ -85,6 +86,11 @@ export class Registration {
   /** Whether it ended. */
   get isEnded(): boolean {
     return this.#ended !== null
+  }
+
+  /** Whether it was ended by its user, and not lost. */
+  get wasClosed(): boolean {
+    return (this.ended as AsyncFdError | null)?.code === ErrorCode.CLOSED
   }
 
   /** Why it ended, once it has. Made when first asked for: an error costs more than all else of a close. */

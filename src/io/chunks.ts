@@ -32,7 +32,7 @@ const copies: Sink<Buffer | null> = {
 }
 
 /** Checks chunk options. @returns the size */
-export function checkChunkOptions(options: ChunkOptions): number {
+function checkChunkOptions(options: ChunkOptions): number {
   checkOptions(options)
   checkWaitOptions(options)
   const { size = BLOCK, lend } = options
@@ -100,7 +100,7 @@ export function chunks(port: Port, options: ChunkOptions = {}): AsyncIterableIte
 }
 
 /**
- * Iterates until `next` gives null, or `async` is closed by its user. What `next` rejects with is thrown, and iterating may go on.
+ * Iterates until `next` gives null, or the port is closed by its user. What `next` rejects with is thrown, and iterating may go on.
  */
 export function iterate<C>(port: Port, next: () => Promise<C | null>): AsyncIterableIterator<C> {
   let done = false

@@ -44,13 +44,16 @@ export class Lane {
 
   /** Whether an exclusive operation that begins now has to wait, as far as is known. */
   get mustWait(): boolean {
-    return !this.#busy && this.#blocked && this.registration.ready(this.#mask) === 0
+    return !this.#busy && this.#isKnownBlocked
   }
 
   /** Whether an exclusive operation may be attempted, as far as is known, and complete at once. Counts as one that does. */
   get isOpen(): boolean {
-    if (this.#busy || (this.#blocked && this.registration.ready(this.#mask) === 0)) return false
-    return this.#mayCompleteAtOnce()
+    return !this.#busy && !this.#isKnownBlocked && this.#mayCompleteAtOnce()
+  }
+
+  get #isKnownBlocked(): boolean {
+    return this.#blocked && this.registration.ready(this.#mask) === 0
   }
 
   /** Attempts `call` unless it is known that it would block. A number below `wanted` may say that there is no more for now. */

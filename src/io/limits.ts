@@ -65,7 +65,10 @@ class Limit extends BaseTimer {
     theReactor().timers.after(this, this.#phase === 'total' ? left : Math.min(left, this.#ms * LATE))
   }
 
+  #stopped = false
+
   stop(): void {
+    this.#stopped = true
     theReactor().timers.cancel(this)
   }
 
@@ -107,6 +110,8 @@ class Limit extends BaseTimer {
   }
 
   #end(): void {
+    // Taken away while the loop had its turn.
+    if (this.#stopped) return
     const now = theReactor().now()
     const elapsed = Math.max(this.#ms, now - (this.#phase === 'total' ? this.#begun : this.#since))
     const what = { read: 'nothing came', write: 'nothing could be written', idle: 'nothing moved', total: 'it was not over' }[

@@ -72,10 +72,14 @@ export function firstBytes({ memory, at }: Block, count: number): Buffer {
   return Buffer.from(memory, at, count)
 }
 
+/** The bytes of a view, whatever its kind. */
+export function bytesOf(view: ArrayBufferView): Uint8Array {
+  return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+}
+
 /** Copies the first bytes of a block to the beginning of a view that has room for them. */
 export function copyTo(view: ArrayBufferView, { memory, at }: Block, count: number): void {
-  const target = view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
-  target.set(new Uint8Array(memory, at, count))
+  bytesOf(view).set(new Uint8Array(memory, at, count))
 }
 
 /** The first bytes of a block in memory of their own; the block is given back. */

@@ -5,7 +5,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { AsyncFd } from '../async-fd.js'
-import { type AsyncFdError, ErrorCode, invalidState } from '../errors.js'
+import { invalidState } from '../errors.js'
 import { Interest } from '../interest.js'
 import { attempt } from '../ready-guard.js'
 import { type Registration, readyMask } from '../registration.js'
@@ -17,15 +17,11 @@ import { WouldBlock } from '../would-block.js'
 import type { Kind } from './kind.js'
 import { Lane } from './lane.js'
 import { type StreamTimeouts, startLimits } from './limits.js'
-import { copyTo, firstBytes, give, take } from './pool.js'
+import { bytesOf, copyTo, firstBytes, give, take } from './pool.js'
 import { type AttemptRead, Reader, type Sink } from './reader.js'
 
 /** The most bytes that are read into a block and copied from there: that costs less than a read of their own. */
 const COPIED = 16 * 1024
-
-function bytesOf(view: ArrayBufferView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
-}
 
 export class Port<T = unknown> {
   readonly #asyncFd: AsyncFd<T>
@@ -59,7 +55,7 @@ export class Port<T = unknown> {
 
   /** Whether it was ended by its user, and not lost. */
   get wasClosed(): boolean {
-    return this.closed && (this.#registration.ended as AsyncFdError).code === ErrorCode.CLOSED
+    return this.#registration.wasClosed
   }
 
   /** The number, as long as it is ours. Throws what ended it. */

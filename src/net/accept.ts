@@ -3,13 +3,14 @@
  *
  * @module
  */
-
 import { Interest } from '../interest.js'
+import { iterate } from '../io/chunks.js'
 import type { Port } from '../io/port.js'
 import { theReactor } from '../reactor.js'
 import { accept } from '../sys/socket.js'
-import { expired, type WaitOptions } from '../wait.js'
+import { checkWaitOptions, expired, type WaitOptions } from '../wait.js'
 import type { WouldBlock } from '../would-block.js'
+import { rest } from './connect.js'
 
 /** Errors of a connection that was over before it was taken: the next one may be fine. */
 const OVER = new Set([
@@ -46,7 +47,7 @@ function acceptNext(fd: number): number | WouldBlock {
  * Waits for a connection: its descriptor, which the caller closes. Where descriptors or memory have run out it pauses, for longer and
  * longer, and goes on: a listener that gave up would never come back.
  */
-export async function acceptFrom(port: Port<number>, options: WaitOptions | undefined): Promise<number> {
+async function acceptFrom(port: Port<number>, options: WaitOptions | undefined): Promise<number> {
   const { timeout = Infinity, signal } = options ?? {}
   const reactor = theReactor()
   const begun = timeout === Infinity ? 0 : reactor.now()
@@ -60,7 +61,23 @@ export async function acceptFrom(port: Port<number>, options: WaitOptions | unde
       const elapsed = timeout === Infinity ? 0 : reactor.now() - begun
       if (elapsed >= timeout) throw expired(timeout, elapsed)
       await port.pause(Math.min(pause, timeout - elapsed), signal)
-      if (timeout !== Infinity) left = { signal, timeout: Math.max(0, timeout - (reactor.now() - begun)) }
+      left = rest({ signal, timeout }, begun)
     }
   }
+}
+
+/** As the listeners' `accept`: `take` makes a connection of a descriptor, and closes it if it throws. */
+export function acceptOne<S>(port: Port<number>, options: WaitOptions | undefined, take: (fd: number) => S): Promise<S> {
+  if (options !== undefined) checkWaitOptions(options)
+  return acceptFrom(port, options).then(take)
+}
+
+/** As the listeners' `incoming`. */
+export function acceptAll<S>(
+  port: Port<number>,
+  options: WaitOptions | undefined,
+  take: (fd: number) => S,
+): AsyncIterableIterator<S> {
+  if (options !== undefined) checkWaitOptions(options)
+  return iterate(port, () => acceptOne(port, options, take))
 }

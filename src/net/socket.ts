@@ -8,11 +8,11 @@ import { AsyncFd } from '../async-fd.js'
 import { Interest } from '../interest.js'
 import { Kind } from '../io/kind.js'
 import { Port } from '../io/port.js'
-import type { SocketAddress } from '../sys/address.js'
+import type { InetAddress, SocketAddress } from '../sys/address.js'
 import { constants } from '../sys/constants.js'
 import { close } from '../sys/descriptor.js'
 import { setSocketOption } from '../sys/option.js'
-import { localAddress, socket } from '../sys/socket.js'
+import { bind, localAddress, socket } from '../sys/socket.js'
 
 /** Makes something of a descriptor, which is closed if that throws. */
 export function owning<R>(fd: number, make: (fd: number) => R): R {
@@ -40,6 +40,32 @@ export function setOptions(
   options: readonly (readonly [level: number, name: number, value: boolean | number | undefined])[],
 ): void {
   for (const [level, name, value] of options) if (value !== undefined) setSocketOption(fd, level, name, value)
+}
+
+/** How an internet socket is bound. */
+export interface BindOptions {
+  reuseAddress?: boolean | undefined
+  reusePort?: boolean | undefined
+  ipv6Only?: boolean | undefined
+}
+
+/** Makes an internet socket, binds it, and makes it `ready`; it is closed if anything fails. @returns the descriptor */
+export function bindInet(
+  type: number,
+  address: InetAddress,
+  { reuseAddress, reusePort, ipv6Only = false }: BindOptions,
+  ready: (fd: number) => void,
+): number {
+  return withSocket(domainOf(address), type, (fd) => {
+    setOptions(fd, [
+      [constants.SOL_SOCKET, constants.SO_REUSEADDR, reuseAddress],
+      [constants.SOL_SOCKET, constants.SO_REUSEPORT, reusePort],
+    ])
+    if (address.family === 'IPv6') setOptions(fd, [[constants.IPPROTO_IPV6, constants.IPV6_V6ONLY, ipv6Only]])
+    bind(fd, address)
+    ready(fd)
+    return fd
+  })
 }
 
 /** A socket that is no stream of bytes: a listener, or one of datagrams. */

@@ -35,45 +35,30 @@ class Halves {
   }
 }
 
-/** The half that reads, with {@link Async}'s methods for that. Closing it ends reading; with the other half it closes the connection. */
-export class ReadHalf implements AsyncDisposable {
+/** What the halves have in common: the end. */
+abstract class Half implements AsyncDisposable {
   readonly #halves: Halves
+  readonly #direction: ShutdownHow
   #closed = false
 
-  /** @internal */
-  constructor(halves: Halves) {
+  constructor(halves: Halves, direction: ShutdownHow) {
     this.#halves = halves
+    this.#direction = direction
+  }
+
+  /** @internal */
+  protected get stream(): Splittable {
+    return this.#halves.stream
   }
 
   get closed(): boolean {
-    return this.#closed || this.#halves.stream.closed
-  }
-
-  readable(options?: WaitOptions): Promise<void> {
-    return this.#halves.stream.readable(options)
-  }
-
-  read(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
-    return this.#halves.stream.read(buffer, options)
-  }
-
-  chunks(options?: ChunkOptions): AsyncIterableIterator<Buffer> {
-    return this.#halves.stream.chunks(options)
-  }
-
-  lines(options?: LineOptions): AsyncIterableIterator<string> {
-    return this.#halves.stream.lines(options)
-  }
-
-  /** As `Async`'s; its end leaves the connection open. */
-  toReadable(options?: Omit<ReadableOptions, 'autoClose'>): Readable {
-    return this.#halves.stream.toReadable({ ...options, autoClose: false })
+    return this.#closed || this.stream.closed
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    await this.#halves.end('read')
+    await this.#halves.end(this.#direction)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -81,45 +66,57 @@ export class ReadHalf implements AsyncDisposable {
   }
 }
 
-/** The half that writes, likewise. Closing it tells the peer that no more comes. */
-export class WriteHalf implements AsyncDisposable {
-  readonly #halves: Halves
-  #closed = false
-
+/** The half that reads, with {@link Async}'s methods for that. Closing it ends reading; with the other half it closes the connection. */
+export class ReadHalf extends Half {
   /** @internal */
   constructor(halves: Halves) {
-    this.#halves = halves
+    super(halves, 'read')
   }
 
-  get closed(): boolean {
-    return this.#closed || this.#halves.stream.closed
+  readable(options?: WaitOptions): Promise<void> {
+    return this.stream.readable(options)
+  }
+
+  read(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
+    return this.stream.read(buffer, options)
+  }
+
+  chunks(options?: ChunkOptions): AsyncIterableIterator<Buffer> {
+    return this.stream.chunks(options)
+  }
+
+  lines(options?: LineOptions): AsyncIterableIterator<string> {
+    return this.stream.lines(options)
+  }
+
+  /** As `Async`'s; its end leaves the connection open. */
+  toReadable(options?: Omit<ReadableOptions, 'autoClose'>): Readable {
+    return this.stream.toReadable({ ...options, autoClose: false })
+  }
+}
+
+/** The half that writes, likewise. Closing it tells the peer that no more comes. */
+export class WriteHalf extends Half {
+  /** @internal */
+  constructor(halves: Halves) {
+    super(halves, 'write')
   }
 
   writable(options?: WaitOptions): Promise<void> {
-    return this.#halves.stream.writable(options)
+    return this.stream.writable(options)
   }
 
   write(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
-    return this.#halves.stream.write(buffer, options)
+    return this.stream.write(buffer, options)
   }
 
   writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
-    return this.#halves.stream.writeAll(buffer, options)
+    return this.stream.writeAll(buffer, options)
   }
 
   /** As `Async`'s; its end half-closes the connection, and leaves the rest of it open. */
   toWritable(options?: Omit<WritableOptions, 'autoClose'>): Writable {
-    return this.#halves.stream.toWritable({ ...options, autoClose: false })
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await this.#halves.end('write')
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
+    return this.stream.toWritable({ ...options, autoClose: false })
   }
 }
 

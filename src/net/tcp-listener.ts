@@ -3,16 +3,15 @@
  *
  * @module
  */
-import { invalidArgType } from '../errors.js'
-import { iterate } from '../io/chunks.js'
 import type { InetAddress } from '../sys/address.js'
 import { constants } from '../sys/constants.js'
 import { checkOptions, integer } from '../sys/result.js'
-import { bind, listen, localAddress } from '../sys/socket.js'
-import { checkWaitOptions, type WaitOptions } from '../wait.js'
-import { acceptFrom } from './accept.js'
+import { listen, localAddress } from '../sys/socket.js'
+import type { WaitOptions } from '../wait.js'
+import { acceptAll, acceptOne } from './accept.js'
 import { endpoint, type InetAddressInput, resolve } from './address.js'
-import { domainOf, owning, Socket, setOptions, withSocket } from './socket.js'
+import { checkBooleans } from './message.js'
+import { bindInet, owning, Socket } from './socket.js'
 import { TcpStream } from './tcp-stream.js'
 
 export interface TcpListenOptions {
@@ -26,15 +25,7 @@ export interface TcpListenOptions {
   ipv6Only?: boolean | undefined
 }
 
-/** Checks listen options. */
-function checkListenOptions(options: TcpListenOptions): void {
-  checkOptions(options)
-  if (options.backlog !== undefined) integer('options.backlog', options.backlog, 0, 0x7fffffff)
-  for (const name of ['reuseAddress', 'reusePort', 'ipv6Only'] as const) {
-    const value = options[name]
-    if (value !== undefined && typeof value !== 'boolean') throw invalidArgType(`options.${name}`, 'of type boolean', value)
-  }
-}
+const takeStream = (fd: number): TcpStream => owning(fd, () => new TcpStream(fd))
 
 /**
  * Takes TCP connections.
@@ -62,7 +53,9 @@ export class TcpListener extends Socket {
    */
   static override bind(address: InetAddressInput, options: TcpListenOptions = {}): Promise<TcpListener> {
     const to = endpoint(address, '::')
-    checkListenOptions(options)
+    checkOptions(options)
+    if (options.backlog !== undefined) integer('options.backlog', options.backlog, 0, 0x7fffffff)
+    checkBooleans(options, ['reuseAddress', 'reusePort', 'ipv6Only'])
     return TcpListener.#bind(to, { ...options }, address)
   }
 
@@ -82,17 +75,8 @@ export class TcpListener extends Socket {
   }
 
   static #listen(address: InetAddress, options: TcpListenOptions): TcpListener {
-    const { backlog = 511, reuseAddress = true, reusePort, ipv6Only = false } = options
-    const fd = withSocket(domainOf(address), constants.SOCK_STREAM, (fd) => {
-      setOptions(fd, [
-        [constants.SOL_SOCKET, constants.SO_REUSEADDR, reuseAddress],
-        [constants.SOL_SOCKET, constants.SO_REUSEPORT, reusePort],
-      ])
-      if (address.family === 'IPv6') setOptions(fd, [[constants.IPPROTO_IPV6, constants.IPV6_V6ONLY, ipv6Only]])
-      bind(fd, address)
-      listen(fd, backlog)
-      return fd
-    })
+    const { backlog = 511, reuseAddress = true } = options
+    const fd = bindInet(constants.SOCK_STREAM, address, { ...options, reuseAddress }, (fd) => listen(fd, backlog))
     return new TcpListener(fd)
   }
 
@@ -108,17 +92,11 @@ export class TcpListener extends Socket {
    * @returns rejects with `TimeoutError`, `signal.reason`, `ERR_ASYNCFD_CLOSED`
    */
   accept(options?: WaitOptions): Promise<TcpStream> {
-    if (options !== undefined) checkWaitOptions(options)
-    return this.#accept(options)
-  }
-
-  async #accept(options: WaitOptions | undefined): Promise<TcpStream> {
-    return owning(await acceptFrom(this.port, options), (fd) => new TcpStream(fd))
+    return acceptOne(this.port, options, takeStream)
   }
 
   /** Connections as they come. `close()` ends it; an abort or an expiry (of each) throws. */
   incoming(options?: WaitOptions): AsyncIterableIterator<TcpStream> {
-    if (options !== undefined) checkWaitOptions(options)
-    return iterate(this.port, () => this.#accept(options))
+    return acceptAll(this.port, options, takeStream)
   }
 }

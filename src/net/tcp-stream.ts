@@ -10,7 +10,7 @@ import { Async } from '../io/async.js'
 import { Kind } from '../io/kind.js'
 import { ON_NODE, theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
-import { byteLengthOf, recv } from '../sys/bytes.js'
+import { recv } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
 import { setSocketOption } from '../sys/option.js'
 import { checkOptions, integer } from '../sys/result.js'
@@ -19,7 +19,7 @@ import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import { endpoint, type InetAddressInput, type Lookup, resolve } from './address.js'
 import { type Attempt, checkConnected, connectToAny, rest, within } from './connect.js'
-import { checkBoolean, takeError } from './message.js'
+import { checkBoolean, checkTransfer, takeError } from './message.js'
 import { directionOf, type ShutdownHow } from './shutdown.js'
 import { domainOf, owning, setOptions, withSocket } from './socket.js'
 import { type ReadHalf, split, type WriteHalf } from './split.js'
@@ -131,8 +131,7 @@ export class TcpStream extends Async<number> {
 
   /** As `read`, and what was read stays to be read again. */
   peek(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
-    byteLengthOf('buffer', buffer)
-    if (options !== undefined) checkWaitOptions(options)
+    checkTransfer(buffer, options)
     return this.port.with(Interest.READABLE, (fd) => recv(fd, buffer, 0, undefined, constants.MSG_PEEK), options)
   }
 

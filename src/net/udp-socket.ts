@@ -8,13 +8,13 @@ import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
 import { constants } from '../sys/constants.js'
 import { checkOptions, integer } from '../sys/result.js'
-import { bind, connect, localAddress, remoteAddress, sendTo } from '../sys/socket.js'
+import { connect, localAddress, remoteAddress, sendTo } from '../sys/socket.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import { type Endpoint, endpoint, type InetAddressInput, resolve } from './address.js'
 import { rest, told, within } from './connect.js'
 import { checkBoolean, checkBooleans, checkTransfer, recvMessage, recvMessageFrom, sendMessage, takeError } from './message.js'
 import { membership } from './multicast.js'
-import { domainOf, Socket, setOptions, withSocket } from './socket.js'
+import { bindInet, Socket, setOptions } from './socket.js'
 
 export interface UdpBindOptions {
   /** Whether others that say so too may bind the same address, as all members of a multicast group on one host do. Default false. */
@@ -71,16 +71,8 @@ export class UdpSocket extends Socket {
 
   static async #bind(to: Endpoint, options: UdpBindOptions): Promise<UdpSocket> {
     const [first] = await resolve(to)
-    const { reuseAddress, reusePort, ipv6Only = false, broadcast } = options
-    const fd = withSocket(domainOf(first!), constants.SOCK_DGRAM, (fd) => {
-      setOptions(fd, [
-        [constants.SOL_SOCKET, constants.SO_REUSEADDR, reuseAddress],
-        [constants.SOL_SOCKET, constants.SO_REUSEPORT, reusePort],
-        [constants.SOL_SOCKET, constants.SO_BROADCAST, broadcast],
-      ])
-      if (first!.family === 'IPv6') setOptions(fd, [[constants.IPPROTO_IPV6, constants.IPV6_V6ONLY, ipv6Only]])
-      bind(fd, first!)
-      return fd
+    const fd = bindInet(constants.SOCK_DGRAM, first!, options, (fd) => {
+      setOptions(fd, [[constants.SOL_SOCKET, constants.SO_BROADCAST, options.broadcast]])
     })
     return new UdpSocket(fd)
   }

@@ -6,13 +6,12 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { invalidArgValue } from '../errors.js'
-import { iterate } from '../io/chunks.js'
 import type { UnixAddress } from '../sys/address.js'
 import { constants } from '../sys/constants.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { bind, listen, localAddress } from '../sys/socket.js'
-import { checkWaitOptions, type WaitOptions } from '../wait.js'
-import { acceptFrom } from './accept.js'
+import type { WaitOptions } from '../wait.js'
+import { acceptAll, acceptOne } from './accept.js'
 import { checkBooleans } from './message.js'
 import { Socket, withSocket } from './socket.js'
 import { isAbstract, named, type UnixPath, unixAddress } from './unix-address.js'
@@ -166,17 +165,11 @@ export abstract class UnixAcceptor<S> extends UnixSocket {
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   accept(options?: WaitOptions): Promise<S> {
-    if (options !== undefined) checkWaitOptions(options)
-    return this.#accept(options)
-  }
-
-  async #accept(options: WaitOptions | undefined): Promise<S> {
-    return this.take(await acceptFrom(this.port, options))
+    return acceptOne(this.port, options, (fd) => this.take(fd))
   }
 
   /** Connections as they come. `close()` ends it; an abort or an expiry (of each) throws. */
   incoming(options?: WaitOptions): AsyncIterableIterator<S> {
-    if (options !== undefined) checkWaitOptions(options)
-    return iterate(this.port, () => this.#accept(options))
+    return acceptAll(this.port, options, (fd) => this.take(fd))
   }
 }
