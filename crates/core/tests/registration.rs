@@ -2,12 +2,17 @@
 
 mod common;
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use asyncfd_core::error::STALE;
 use asyncfd_core::interest::{READABLE, WRITABLE};
 use common::{Harness, drain, pipe, put};
 use rustix::io::Errno;
+
+/// Moves a descriptor to the lowest free number from `from` on: up there no other test of this process takes numbers.
+fn moved(fd: OwnedFd, from: i32) -> OwnedFd {
+    rustix::io::fcntl_dupfd_cloexec(fd, from).unwrap()
+}
 
 #[test]
 fn the_same_descriptor_twice_fails_and_the_first_survives() {
@@ -49,6 +54,7 @@ fn an_ended_registration_is_unknown() {
 #[test]
 fn a_slot_used_again_is_not_woken_by_the_old_registration() {
     let (mut h, (read, write)) = (Harness::new(false), pipe());
+    let read = moved(read, 700);
     let old = h.register(&read, READABLE).unwrap().key;
     put(&write, b"x");
     // The event is in the kernel's queue when the registration ends; a duplicate keeps the file alive.
@@ -57,6 +63,7 @@ fn a_slot_used_again_is_not_woken_by_the_old_registration() {
     drop(read);
     assert_eq!(h.deregister(old), Ok(None), "closed elsewhere: the number is not ours to close");
     let (other, _keep) = pipe();
+    let other = moved(other, number);
     let new = h.register(&other, READABLE).unwrap().key;
     assert_eq!((new.slot, number), (old.slot, other.as_raw_fd()));
     h.want(new, READABLE);
@@ -70,10 +77,12 @@ fn a_slot_used_again_is_not_woken_by_the_old_registration() {
 #[test]
 fn ending_a_registration_whose_number_was_registered_anew_leaves_the_new_one_alone() {
     let (mut h, (read, _old_write)) = (Harness::new(false), pipe());
+    let read = moved(read, 800);
     let old = h.register(&read, READABLE).unwrap().key;
     let number = read.as_raw_fd();
     drop(read);
     let (other, write) = pipe();
+    let other = moved(other, number);
     assert_eq!(other.as_raw_fd(), number, "the kernel gives the lowest number");
     let registered = h.register(&other, READABLE).unwrap();
     assert_eq!(registered.superseded, Some(old));
