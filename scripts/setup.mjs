@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { npm, root, run, tail } from './run.mjs'
+import { installServers } from './servers.mjs'
 
 const at = (path) => join(root, path)
 const manifest = JSON.parse(readFileSync(at('package.json'), 'utf8'))
@@ -118,4 +119,5 @@ await packages()
 await native()
 await typescript()
 await tests()
+if (process.env.CI) await installServers() // on a person's machine only if asked: node scripts/servers.mjs
 if (Date.now() - started > 5000) console.log(`setup: ready after ${Math.round((Date.now() - started) / 1000)} s`)
