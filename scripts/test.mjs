@@ -14,6 +14,7 @@
  *   // Once: <why>             looks at files, not at behaviour: one run is enough
  * and examples likewise:
  *   // Needs: <what>           cannot run on any machine; only compiled
+ * One that finds out when it runs says why and ends with code 77.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -97,7 +98,7 @@ for (const file of walk('examples', '.ts').filter((file) => dirname(file) === 'e
   const needs = says(file, 'Needs')
   if (needs) add('examples', file, async () => ({ skipped: 1, note: `needs ${needs}` }))
   else if (file === 'examples/demo.ts') add('examples', 'npm run demo', step, npm, ['run', '--silent', 'demo'])
-  else add('examples', file, step, process.execPath, [compiled(file)])
+  else add('examples', file, example, compiled(file))
 }
 
 // --- Kinds of suites: each resolves with { passed, failed, skipped, note } ------------------------------------------
@@ -111,6 +112,17 @@ async function step(command, args) {
   const result = await run(command, args, { seconds: SUITE_SECONDS })
   if (result.code === 0) return { passed: 1 }
   show(`${[command, ...args].join(' ')} ${ending(result, SUITE_SECONDS)}\n${tail(result.output, 120)}`)
+  return { failed: 1 }
+}
+
+/** Exit code of an example that says why it cannot run here, as the test drivers of autotools have it. */
+const SKIPPED = 77
+
+async function example(file) {
+  const result = await run(process.execPath, [file], { seconds: SUITE_SECONDS })
+  if (result.code === SKIPPED) return { skipped: 1, note: result.output.trim() }
+  if (result.code === 0) return { passed: 1 }
+  show(`${file} ${ending(result, SUITE_SECONDS)}\n${tail(result.output, 120)}`)
   return { failed: 1 }
 }
 
