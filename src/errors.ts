@@ -56,6 +56,14 @@ export class AsyncFdError extends Error {
   }
 }
 
+/** An address that was tried. */
+export interface ConnectAttempt {
+  readonly address: string
+  readonly port: number
+  /** Absent while it was still being tried. */
+  error?: Error
+}
+
 /** A deadline passed. What the kernel had already delivered by then wins over it. */
 export class TimeoutError extends Error {
   readonly code = 'ETIMEDOUT'
@@ -63,8 +71,17 @@ export class TimeoutError extends Error {
   timeout: number
   /** Milliseconds that had passed when the limit was found exceeded; never less than `timeout`. */
   elapsed: number
-  /** Which limit of a stream it was: `'read'`, `'write'`, `'idle'` or `'total'`. */
+  /** Which limit of a stream or socket it was: `'read'`, `'write'`, `'idle'`, `'total'`, ... */
   declare phase?: string
+  /** The call that went on for too long, if it was one. */
+  declare syscall?: string
+  /** The peer's address, or the path of its socket, as far as it was known. */
+  declare address?: string
+  declare port?: number
+  /** The addresses that were tried, each with what became of it: no error for one that was still being tried. */
+  declare attempts?: readonly ConnectAttempt[]
+  /** Milliseconds that the event loop itself was late when it came to look at the limit. */
+  declare loopDelay?: number
 
   constructor(message: string, timeout: number, elapsed: number, options?: ErrorOptions) {
     super(message, options)

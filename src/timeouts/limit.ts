@@ -1,0 +1,280 @@
+/**
+ * One limit of a phase. When its time has come nothing is said of the peer before the kernel was asked: what lies there while our
+ * own loop was blocked is not the peer's fault.
+ *
+ * @module
+ */
+import type { Socket } from 'node:net'
+import { theReactor } from '../reactor.js'
+import { BaseTimer } from '../timer-queue.js'
+import type { Phase } from './phases.js'
+import { afterPollPhase } from './poll-phase.js'
+import { accepted, hasInput, hasRoom, isReading, isSending, received } from './traffic.js'
+
+/** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. Promised is a tenth. */
+const LATE = 0.08
+
+/** Whose limits these are. */
+export interface Limited {
+  /** Brings up to date which limits run; what ends on the way is stopped. */
+  sync(): void
+  /** The limit was exceeded. */
+  exceeded(limit: Limit, elapsed: number, loopDelay: number): void
+}
+
+/** One limit. It does not keep the process alive, unless it is told to. */
+export abstract class Limit extends BaseTimer {
+  readonly phase: Phase
+  readonly ms: number
+  readonly #owner: Limited
+  /** From when it counts. */
+  protected since = 0
+  /** When it was set to look. */
+  #due = 0
+  running = false
+
+  constructor(owner: Limited, phase: Phase, ms: number, refd = false) {
+    super(refd)
+    this.#owner = owner
+    this.phase = phase
+    this.ms = ms
+  }
+
+  /** Begins to count, from `since`. */
+  start(since: number = theReactor().now()): void {
+    this.running = true
+    this.since = since
+    this.begin()
+  }
+
+  stop(): void {
+    this.running = false
+    theReactor().timers.cancel(this)
+  }
+
+  /** Starts the timer, if it has to run from the beginning on. */
+  protected begin(): void {
+    this.arm(this.since + this.ms - theReactor().now())
+  }
+
+  /** Looks in `ms` milliseconds. */
+  protected arm(ms: number): void {
+    this.#due = theReactor().now() + ms
+    theReactor().timers.after(this, Math.max(0, ms))
+  }
+
+  /** Milliseconds until the next look; 0 or less if the limit is exceeded, `Infinity` if there is nothing to look for now. */
+  protected left(now: number): number {
+    return this.since + this.ms - now
+  }
+
+  /** Whether the peer did its part, and our loop is behind. */
+  protected abstract isAnswered(): boolean
+
+  /** Starts afresh, as the peer did its part; or does not. */
+  protected afresh(): boolean {
+    return false
+  }
+
+  fire(): void {
+    const late = Math.max(0, theReactor().now() - this.#due)
+    this.#owner.sync()
+    if (!this.running) return
+    const now = theReactor().now()
+    const left = this.left(now)
+    if (left > 0) {
+      if (left < Infinity) this.arm(left)
+    } else if (this.isAnswered()) {
+      afterPollPhase(() => this.#again(late))
+    } else {
+      this.#exceeded(late)
+    }
+  }
+
+  /** The loop had its poll phase. */
+  #again(late: number): void {
+    if (this.running) this.#owner.sync()
+    if (!this.running) return
+    if (!this.afresh()) this.#exceeded(late)
+  }
+
+  #exceeded(late: number): void {
+    const elapsed = Math.max(this.ms, theReactor().now() - this.since)
+    this.stop()
+    this.#owner.exceeded(this, elapsed, late)
+  }
+}
+
+/** A span of the connection's life: it begins, and has to end. A peer that drips gets no more than one poll phase. */
+export class Span extends Limit {
+  readonly #isAnswered: () => boolean
+
+  constructor(owner: Limited, phase: Phase, ms: number, isAnswered: () => boolean, refd = false) {
+    super(owner, phase, ms, refd)
+    this.#isAnswered = isAnswered
+  }
+
+  protected override isAnswered(): boolean {
+    return this.#isAnswered()
+  }
+}
+
+/** A limit of traffic: what moves starts it afresh. */
+abstract class TrafficLimit extends Limit {
+  constructor(
+    owner: Limited,
+    phase: Phase,
+    ms: number,
+    protected readonly socket: Socket,
+  ) {
+    super(owner, phase, ms)
+  }
+
+  protected override afresh(): boolean {
+    this.start()
+    return true
+  }
+}
+
+/** A limit that costs nothing per packet: it looks now and then whether the socket's counters have moved. */
+abstract class Sampled extends TrafficLimit {
+  #moved = 0
+
+  protected abstract moved(): number
+
+  protected override begin(): void {
+    this.#moved = this.moved()
+    this.arm(this.ms * LATE)
+  }
+
+  protected override left(now: number): number {
+    const moved = this.moved()
+    if (moved !== this.#moved) {
+      this.#moved = moved
+      this.since = now
+    }
+    const left = super.left(now)
+    return left > 0 ? Math.min(left, this.ms * LATE) : left
+  }
+}
+
+/** No byte either way. */
+export class Idle extends Sampled {
+  protected override moved(): number {
+    return received(this.socket) + accepted(this.socket)
+  }
+
+  protected override isAnswered(): boolean {
+    return hasInput(this.socket) || (isSending(this.socket) && hasRoom(this.socket))
+  }
+}
+
+/** The kernel takes nothing. The timer runs from the first write on, until nothing is queued any more. */
+export class Write extends Sampled {
+  protected override moved(): number {
+    return accepted(this.socket)
+  }
+
+  protected override begin(): void {
+    if (isSending(this.socket)) super.begin()
+  }
+
+  /** Bytes are going to be written. */
+  wrote(): void {
+    if (!this.running || this.id !== -1) return
+    this.since = theReactor().now()
+    super.begin()
+  }
+
+  protected override left(now: number): number {
+    return isSending(this.socket) ? super.left(now) : Infinity
+  }
+
+  protected override isAnswered(): boolean {
+    return hasRoom(this.socket)
+  }
+}
+
+/** No byte comes, though somebody reads. */
+export class Read extends TrafficLimit {
+  #received = 0
+
+  protected override begin(): void {
+    this.#received = received(this.socket)
+    super.begin()
+  }
+
+  /** Something came, or somebody reads again. */
+  came(): void {
+    this.since = theReactor().now()
+    this.#received = received(this.socket)
+  }
+
+  protected override left(now: number): number {
+    const count = received(this.socket)
+    // What has come and nobody was told of: a part of an encrypted record.
+    if (count !== this.#received || !isReading(this.socket)) this.since = now
+    this.#received = count
+    return super.left(now)
+  }
+
+  protected override isAnswered(): boolean {
+    return hasInput(this.socket)
+  }
+}
+
+/** No byte answers a write. */
+export class Response extends TrafficLimit {
+  #waiting = false
+  #received = 0
+  #accepted = 0
+  #sending = false
+
+  /** It waits for a write. What is queued now counts as one. */
+  protected override begin(): void {
+    this.#waiting = false
+    if (isSending(this.socket)) this.wrote()
+  }
+
+  /** Bytes are going to be written. */
+  wrote(): void {
+    if (!this.running || this.#waiting) return
+    this.#waiting = true
+    this.since = theReactor().now()
+    this.#look()
+    // The kernel mostly takes all of it at once, and is not asked yet.
+    this.#sending = false
+    if (this.id === -1) this.arm(this.ms * LATE)
+  }
+
+  /** Something came: nothing is waited for until the next write. The timer runs on, and finds that out. */
+  came(): void {
+    this.#waiting = false
+  }
+
+  #look(): void {
+    this.#received = received(this.socket)
+    this.#accepted = accepted(this.socket)
+    this.#sending = isSending(this.socket)
+  }
+
+  protected override left(now: number): number {
+    if (!this.#waiting) return Infinity
+    const [came, sent, sending] = [this.#received, this.#accepted, this.#sending]
+    this.#look()
+    // A part of an encrypted record; or a large request on its way, which nobody can answer yet.
+    if (came !== this.#received || ((sending || this.#sending) && sent !== this.#accepted)) this.since = now
+    const left = super.left(now)
+    return left > 0 && this.#sending ? Math.min(left, this.ms * LATE) : left
+  }
+
+  protected override isAnswered(): boolean {
+    return hasInput(this.socket)
+  }
+
+  protected override afresh(): boolean {
+    this.since = theReactor().now()
+    if (this.#waiting) this.arm(this.ms)
+    return true
+  }
+}

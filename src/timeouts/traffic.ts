@@ -1,0 +1,90 @@
+/**
+ * What a socket of Node's tells of its traffic. All that is known here of the inside of `net.Socket` and of its handles.
+ *
+ * @module
+ */
+import type { Socket } from 'node:net'
+import { Interest, Ready } from '../interest.js'
+import { theReactor } from '../reactor.js'
+import { readyMask } from '../registration.js'
+
+/** libuv's stream under a socket, or what encrypts on top of one. */
+interface Handle {
+  readonly fd?: number
+  readonly bytesRead?: number
+  readonly bytesWritten?: number
+  /** Bytes that the kernel has not taken yet. */
+  readonly writeQueueSize?: number
+  readonly reading?: boolean
+  readonly _parent?: Handle | null
+}
+
+/** The parts of a socket that its types leave out. */
+export interface Inside {
+  readonly _handle?: Handle | null
+  /** The name that is looked up. */
+  readonly _host?: string | null
+  readonly encrypted?: boolean
+  readonly secureConnecting?: boolean
+  /** Called by Node at every packet, either way, whether anybody has set a timeout or not. */
+  _unrefTimer?(this: Socket): void
+  _write(this: Socket, ...args: unknown[]): void
+  _writev?(this: Socket, ...args: unknown[]): void
+  push(this: Socket, ...args: unknown[]): boolean
+  connect(this: Socket, ...args: unknown[]): Socket
+}
+
+export const inside = (socket: Socket): Inside => socket as unknown as Inside
+
+/** The stream of libuv's itself, under all encryption: its counters are those of the wire. */
+function rawHandle(socket: Socket): Handle | undefined {
+  let handle = inside(socket)._handle
+  while (handle?._parent != null) handle = handle._parent
+  return handle ?? undefined
+}
+
+/** The socket's descriptor, or -1: before it connects, after it closed, and where the runtime does not show it. */
+export function fdOf(socket: Socket): number {
+  return rawHandle(socket)?.fd ?? -1
+}
+
+/** Bytes received so far. */
+export function received(socket: Socket): number {
+  return rawHandle(socket)?.bytesRead ?? socket.bytesRead
+}
+
+/** Bytes that the kernel has taken so far. Where a runtime does not tell, whole writes count when they are over. */
+export function accepted(socket: Socket): number {
+  const handle = rawHandle(socket)
+  if (handle?.bytesWritten !== undefined && handle.writeQueueSize !== undefined)
+    return handle.bytesWritten - handle.writeQueueSize
+  return (socket.bytesWritten ?? 0) - socket.writableLength
+}
+
+/** Whether bytes wait for the kernel to take them. */
+export function isSending(socket: Socket): boolean {
+  return socket.writableLength > 0 || (rawHandle(socket)?.writeQueueSize ?? 0) > 0
+}
+
+/** Whether somebody reads, so that bytes which come would be taken from the kernel. */
+export function isReading(socket: Socket): boolean {
+  if (socket.isPaused() || !socket.readable || rawHandle(socket)?.reading === false) return false
+  return socket.readableFlowing === true || socket.listenerCount('readable') > 0
+}
+
+/** Asks the kernel, now. False where there is no descriptor to ask about. */
+function ask(socket: Socket, interest: number): boolean {
+  const fd = fdOf(socket)
+  if (fd < 0) return false
+  try {
+    return (theReactor().probe(fd, interest) & (readyMask(interest) | Ready.ERROR)) !== 0
+  } catch {
+    return false // It is being closed.
+  }
+}
+
+/** Whether the kernel has bytes of the peer, or its end. */
+export const hasInput = (socket: Socket): boolean => ask(socket, Interest.READABLE)
+
+/** Whether the kernel would take bytes, or has an answer to the attempt to connect. */
+export const hasRoom = (socket: Socket): boolean => ask(socket, Interest.WRITABLE)
