@@ -32,9 +32,9 @@ export function interleaved(addresses: readonly InetAddress[]): InetAddress[] {
     .filter((address) => address !== undefined)
 }
 
-/** Notes on an error what was to be reached, as Node does. */
-export function told(error: unknown, address: InetAddress): Error {
-  return Object.assign(error as Error, { address: address.address, port: address.port })
+/** Notes on an error which address it is about, as Node does; that of what failed first stays. */
+export function told(error: unknown, { address, port }: InetAddress): Error {
+  return 'address' in (error as Error) ? (error as Error) : Object.assign(error as Error, { address, port })
 }
 
 /** What became of an attempt, by the kernel. @throws what it failed with */
@@ -86,15 +86,20 @@ export async function within<R>(work: Promise<R>, { signal, timeout = Infinity }
   }
 }
 
-/**
- * Connects to the first of `addresses` that answers: each has a moment to itself, then the next is tried as well. The others are
- * ended. Rejects with the error of the one address, or an AggregateError of all; with `TimeoutError`; with `signal.reason`.
- */
-export function connectToAny<S>(
+/** Attempts at all addresses of a name. */
+export interface Attempts<S> {
+  /** The first that is connected; the others are ended. Rejects with the error of the one address, or an AggregateError of all. */
+  readonly first: Promise<S>
+  /** Gives all of them up: nothing comes of {@link first} any more. */
+  end(): void
+}
+
+/** Tries the addresses: each has `delay` milliseconds to itself, then the next is tried beside it. */
+export function tryAll<S>(
   addresses: readonly InetAddress[],
   start: (address: InetAddress) => Attempt<S>,
-  options: WaitOptions,
-): Promise<S> {
+  delay = ATTEMPT_DELAY_MS,
+): Attempts<S> {
   const running = new Set<Attempt<S>>()
   const errors: Error[] = []
   const waiting = interleaved(addresses)
@@ -102,7 +107,13 @@ export function connectToAny<S>(
   let next = new AbortController()
   let over = false
 
-  const work = new Promise<S>((resolve, reject) => {
+  const end = () => {
+    over = true
+    next.abort()
+    for (const attempt of running) attempt.destroy()
+    running.clear()
+  }
+  const first = new Promise<S>((resolve, reject) => {
     const fail = (error: unknown, address: InetAddress) => {
       errors.push(told(error, address))
       if (errors.length === total) reject(failure(errors))
@@ -137,16 +148,20 @@ export function connectToAny<S>(
         one(address)
         if (waiting.length === 0) return
         // The failure of what runs brings the next forward.
-        await sleep(ATTEMPT_DELAY_MS, { signal: next.signal, ref: false }).catch(() => {})
+        await sleep(delay, { signal: next.signal, ref: false }).catch(() => {})
       }
     }
     void all()
   })
-  const end = () => {
-    over = true
-    next.abort()
-    for (const attempt of running) attempt.destroy()
-    running.clear()
-  }
-  return within(work, options, end)
+  return { first, end }
+}
+
+/** Connects to the first of `addresses` that answers, within limits: rejects also with `TimeoutError` and `signal.reason`. */
+export function connectToAny<S>(
+  addresses: readonly InetAddress[],
+  start: (address: InetAddress) => Attempt<S>,
+  options: WaitOptions,
+): Promise<S> {
+  const { first, end } = tryAll(addresses, start)
+  return within(first, options, end)
 }

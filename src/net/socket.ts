@@ -13,6 +13,7 @@ import { constants } from '../sys/constants.js'
 import { close } from '../sys/descriptor.js'
 import { setSocketOption } from '../sys/option.js'
 import { bind, localAddress, socket } from '../sys/socket.js'
+import { told } from './connect.js'
 
 /** Makes something of a descriptor, which is closed if that throws. */
 export function owning<R>(fd: number, make: (fd: number) => R): R {
@@ -42,6 +43,15 @@ export function setOptions(
   for (const [level, name, value] of options) if (value !== undefined) setSocketOption(fd, level, name, value)
 }
 
+/** Binds an internet socket. */
+export function bindTo(fd: number, address: InetAddress): void {
+  try {
+    bind(fd, address)
+  } catch (error) {
+    throw told(error, address)
+  }
+}
+
 /** How an internet socket is bound. */
 export interface BindOptions {
   reuseAddress?: boolean | undefined
@@ -62,7 +72,7 @@ export function bindInet(
       [constants.SOL_SOCKET, constants.SO_REUSEPORT, reusePort],
     ])
     if (address.family === 'IPv6') setOptions(fd, [[constants.IPPROTO_IPV6, constants.IPV6_V6ONLY, ipv6Only]])
-    bind(fd, address)
+    bindTo(fd, address)
     ready(fd)
     return fd
   })

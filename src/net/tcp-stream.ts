@@ -14,14 +14,14 @@ import { recv } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
 import { setSocketOption } from '../sys/option.js'
 import { checkOptions, integer } from '../sys/result.js'
-import { bind, connect, localAddress, remoteAddress, shutdown } from '../sys/socket.js'
+import { connect, localAddress, remoteAddress, shutdown } from '../sys/socket.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import { endpoint, type InetAddressInput, type Lookup, resolve } from './address.js'
 import { type Attempt, checkConnected, connectToAny, rest, within } from './connect.js'
 import { checkBoolean, checkTransfer, takeError } from './message.js'
 import { directionOf, type ShutdownHow } from './shutdown.js'
-import { domainOf, owning, setOptions, withSocket } from './socket.js'
+import { bindTo, domainOf, owning, setOptions, withSocket } from './socket.js'
 import { type ReadHalf, split, type WriteHalf } from './split.js'
 
 export interface TcpConnectOptions extends WaitOptions {
@@ -93,7 +93,7 @@ export class TcpStream extends Async<number> {
           [constants.SOL_SOCKET, constants.SO_KEEPALIVE, idle === undefined ? (keepAlive as boolean | undefined) : true],
           [constants.IPPROTO_TCP, constants.TCP_KEEPIDLE, idle],
         ])
-        if (source !== undefined && source !== null) bind(fd, source)
+        if (source !== undefined && source !== null) bindTo(fd, source)
         const result = connect(fd, remote)
         return [new TcpStream(fd, remote), result === WouldBlock]
       })
@@ -131,7 +131,8 @@ export class TcpStream extends Async<number> {
 
   /** As `read`, and what was read stays to be read again. */
   peek(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
-    checkTransfer(buffer, options)
+    // Where nothing is asked for there is nothing to be waited for.
+    if (checkTransfer(buffer, options) === 0) return this.port.read(buffer, options)
     return this.port.with(Interest.READABLE, (fd) => recv(fd, buffer, 0, undefined, constants.MSG_PEEK), options)
   }
 

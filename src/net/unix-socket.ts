@@ -56,6 +56,15 @@ export class BoundFile {
   }
 }
 
+/** Binds a socket; notes on an error to what, as Node does. */
+function bindTo(fd: number, address: UnixAddress): void {
+  try {
+    bind(fd, address)
+  } catch (error) {
+    throw Object.assign(error as Error, { address: address.path })
+  }
+}
+
 /** Makes a socket and binds it. What `make` is given it owns; if anything fails nothing stays. */
 function bound<S>(
   type: number,
@@ -67,7 +76,7 @@ function bound<S>(
   const files: BoundFile[] = []
   try {
     const fd = withSocket(constants.AF_UNIX, type, (fd) => {
-      bind(fd, address)
+      bindTo(fd, address)
       if (!isAbstract(address)) files.push(new BoundFile(address.path))
       if (mode !== undefined) files[0]!.chmod(mode)
       ready(fd)
