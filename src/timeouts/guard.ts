@@ -45,13 +45,13 @@ export class TimeoutGuard implements Disposable, Limited {
   #undo: (() => void)[] = []
   #received = 0
   #ended = false
-  /** When the connection's life began. */
-  #begun: number | undefined
+  /** @internal When the connection's life began, if it has. */
+  begun: number | undefined
 
   /** @internal */
   constructor(socket: Socket, limits: Limits, begun?: number, attempts: ConnectAttempt[] = []) {
     this.#socket = socket
-    this.#begun = begun
+    this.begun = begun
     this.#attempts = attempts
     this.#set(limits)
     this.#lookedUp = socket.connecting && fdOf(socket) >= 0
@@ -217,10 +217,10 @@ export class TimeoutGuard implements Disposable, Limited {
       this.#end()
       return
     }
-    if (stage !== 'unconnected') this.#begun ??= theReactor().now()
+    if (stage !== 'unconnected') this.begun ??= theReactor().now()
     for (const [phase, limit] of this.#limits) {
       const runs = STAGES[phase].includes(stage)
-      if (runs && !limit.running) limit.start(phase === 'total' ? this.#begun : undefined)
+      if (runs && !limit.running) limit.start(phase === 'total' ? this.begun : undefined)
       else if (!runs && limit.running) limit.stop()
     }
   }

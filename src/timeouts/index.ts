@@ -4,5 +4,10 @@
  * @module
  */
 export { type ConnectAttempt, TimeoutError } from '../errors.js'
+export { type ConnectOptions, connect, connectTls } from './connect.js'
+export { createConnection, type OnConnection } from './create-connection.js'
 export { TimeoutGuard, withTimeouts } from './guard.js'
+export { pgStream } from './pg.js'
 export type { Phases } from './phases.js'
+export { type UndiciConnect, type UndiciConnector, type UndiciTlsOptions, undiciConnector } from './undici.js'
+export { setUserTimeout } from './user-timeout.js'

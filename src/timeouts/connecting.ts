@@ -1,0 +1,199 @@
+/**
+ * The way to a connection: lookup, then attempts at all addresses side by side, within their limits. Whatever ends it leaves no
+ * socket, no timer and no listener behind.
+ *
+ * @module
+ */
+import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
+import { isIP, type NetConnectOpts, connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { onAbort } from '../abort.js'
+import { type ConnectAttempt, invalidArgType, invalidState } from '../errors.js'
+import { type Attempt, tryAll } from '../net/connect.js'
+import { theReactor } from '../reactor.js'
+import type { InetAddress } from '../sys/address.js'
+import { checkSignal } from '../time/check.js'
+import { exceeded } from './error.js'
+import { type Limit, type Limited, Span } from './limit.js'
+import type { Limits } from './phases.js'
+import { hasRoom } from './traffic.js'
+
+/** Where to: checked options. */
+export interface Target {
+  readonly options: NetConnectOpts
+  /** Of an internet socket. */
+  readonly inet: { readonly host: string; readonly port: number } | null
+  readonly signal: AbortSignal | undefined
+}
+
+function portOf(port: unknown): number {
+  if (typeof port !== 'number' && typeof port !== 'string') throw invalidArgType('options.port', 'a number or a string', port)
+  const number = typeof port === 'string' && port.trim() === '' ? Number.NaN : Number(port)
+  if (!(number >= 0 && number <= 0xffff && number === Math.trunc(number))) {
+    const error = new RangeError(`options.port should be >= 0 and < 65536. Received ${String(port)}.`)
+    throw Object.assign(error, { code: 'ERR_SOCKET_BAD_PORT' })
+  }
+  return number
+}
+
+/** @throws `ERR_INVALID_ARG_TYPE`, `ERR_SOCKET_BAD_PORT` */
+export function checkTarget(options: NetConnectOpts): Target {
+  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'an object', options)
+  const { signal } = options as { signal?: AbortSignal }
+  checkSignal(options as { signal?: AbortSignal })
+  if ('path' in options && options.path !== undefined && options.path !== null) {
+    if (typeof options.path !== 'string') throw invalidArgType('options.path', 'of type string', options.path)
+    return { options, inet: null, signal }
+  }
+  const { host, port, lookup } = options as TcpNetConnectOpts
+  if (host !== undefined && host !== null && typeof host !== 'string')
+    throw invalidArgType('options.host', 'of type string', host)
+  if (lookup !== undefined && typeof lookup !== 'function') throw invalidArgType('options.lookup', 'of type function', lookup)
+  return { options, inet: { host: host || 'localhost', port: portOf(port) }, signal }
+}
+
+/** What a lookup answers: one address, or all. */
+type Found = string | readonly LookupAddress[]
+
+function lookUp({ options, inet }: Target): Promise<InetAddress[]> {
+  const { host, port } = inet as NonNullable<Target['inet']>
+  const address = (found: string): InetAddress => ({ address: found, port, family: isIP(found) === 6 ? 'IPv6' : 'IPv4' })
+  if (isIP(host) !== 0) return Promise.resolve([address(host)])
+  const { family, hints, lookup = dnsLookup, autoSelectFamily } = options as TcpNetConnectOpts
+  return new Promise((resolve, reject) => {
+    const asked: LookupOptions = { all: true }
+    if (family !== undefined) asked.family = family
+    if (hints !== undefined) asked.hints = hints
+    const found = (error: Error | null, answer: Found) => {
+      if (error) return reject(error)
+      const all = typeof answer === 'string' ? [answer] : answer.map((one) => one.address)
+      const wrong = all.find((one) => isIP(one) === 0)
+      if (wrong !== undefined || all.length === 0) {
+        const text =
+          wrong === undefined ? `no address of ${host} was found` : `the lookup of ${host} gave ${wrong}, which is no IP address`
+        return reject(
+          Object.assign(new Error(text), { code: wrong === undefined ? 'ENOTFOUND' : 'ERR_INVALID_IP_ADDRESS', hostname: host }),
+        )
+      }
+      resolve((autoSelectFamily === false ? all.slice(0, 1) : all).map(address))
+    }
+    lookup(host, asked, found as never)
+  })
+}
+
+/** One connection on its way. */
+export class Connecting implements Limited {
+  readonly attempts: ConnectAttempt[] = []
+  /** When it began. */
+  readonly begun = theReactor().now()
+  readonly #target: Target
+  /** Kept while the process is to live for them, as somebody awaits the outcome. */
+  readonly #limits: { lookup?: Span; connect?: Span; total?: Span } = {}
+  readonly #sockets = new Set<Socket>()
+  #reject: ((reason: unknown) => void) | undefined
+  #giveUp: (() => void) | undefined
+
+  constructor(target: Target, limits: Limits) {
+    this.#target = target
+    const { lookup, connect, total } = limits
+    const isAnswered = () => [...this.#sockets].some(hasRoom)
+    if (lookup) this.#limits.lookup = new Span(this, 'lookup', lookup, () => true, true)
+    if (connect) this.#limits.connect = new Span(this, 'connect', connect, isAnswered, true)
+    if (total) this.#limits.total = new Span(this, 'total', total, isAnswered, true)
+  }
+
+  /** Resolves with the socket that connected first. */
+  async socket(): Promise<Socket> {
+    const { signal } = this.#target
+    if (signal?.aborted) throw signal.reason
+    const given = new Promise<never>((_, reject) => {
+      this.#reject = reject
+    })
+    const off = signal === undefined ? undefined : onAbort(signal, () => this.#reject?.(signal.reason))
+    this.#limits.total?.start(this.begun)
+    const work = this.#work()
+    try {
+      return await Promise.race([work, given])
+    } catch (error) {
+      // It may have connected at the very same time.
+      work.then(
+        (socket) => socket.destroy(),
+        () => {},
+      )
+      throw error
+    } finally {
+      off?.()
+      this.#giveUp?.()
+      for (const limit of Object.values(this.#limits)) limit.stop()
+    }
+  }
+
+  async #work(): Promise<Socket> {
+    const { options, inet } = this.#target
+    const { lookup, connect } = this.#limits
+    const { signal: _, ...rest } = options as NetConnectOpts & { signal?: AbortSignal }
+    if (inet === null) {
+      connect?.start()
+      const attempt = this.#attempt(rest)
+      this.#giveUp = attempt.destroy
+      await attempt.connected
+      this.#giveUp = undefined
+      return attempt.stream
+    }
+    let over = false
+    this.#giveUp = () => {
+      over = true
+    }
+    lookup?.start()
+    const addresses = await lookUp(this.#target)
+    if (over) throw invalidState('given up')
+    lookup?.stop()
+    connect?.start()
+    const start = ({ address, port }: InetAddress) => {
+      const tried: ConnectAttempt = { address, port }
+      this.attempts.push(tried)
+      const attempt = this.#attempt({ ...rest, host: address, port, autoSelectFamily: false })
+      attempt.connected.catch((error: Error) => {
+        tried.error = error
+      })
+      return attempt
+    }
+    const { first, end } = tryAll(addresses, start, (options as TcpNetConnectOpts).autoSelectFamilyAttemptTimeout)
+    this.#giveUp = end
+    return first
+  }
+
+  #attempt(options: NetConnectOpts): Attempt<Socket> {
+    const socket = netConnect(options)
+    this.#sockets.add(socket)
+    const connected = new Promise<void>((resolve, reject) => {
+      const settled = () => {
+        this.#sockets.delete(socket)
+        socket.off('connect', onConnect).off('error', onError).off('close', onClose)
+      }
+      const onConnect = () => {
+        settled()
+        resolve()
+      }
+      const onError = (error: Error) => {
+        settled()
+        reject(error)
+      }
+      // Ended by us.
+      const onClose = () => {
+        settled()
+        reject(invalidState('given up'))
+      }
+      socket.on('connect', onConnect).on('error', onError).on('close', onClose)
+    })
+    return { stream: socket, connected, destroy: () => void socket.destroy() }
+  }
+
+  /** Whatever runs is stopped when it ends. */
+  sync(): void {}
+
+  exceeded(limit: Limit, elapsed: number, loopDelay: number): void {
+    const { inet, options } = this.#target
+    const peer = inet ?? { address: (options as { path: string }).path }
+    this.#reject?.(exceeded(limit, elapsed, loopDelay, peer, this.attempts))
+  }
+}

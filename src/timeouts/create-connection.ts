@@ -1,0 +1,71 @@
+/**
+ * What clients take to make a connection of their own: `createConnection`.
+ *
+ * @module
+ */
+import { type NetConnectOpts, connect as netConnect, Socket } from 'node:net'
+import { type ConnectionOptions, connect as tlsConnect } from 'node:tls'
+import { invalidArgType } from '../errors.js'
+import { TimeoutGuard } from './guard.js'
+import { type Limits, type Phases, readPhases } from './phases.js'
+import { inside } from './traffic.js'
+
+/** Called when the connection is made, by agents that wait for one. */
+export type OnConnection = (error: Error | null, socket?: Socket) => void
+
+/** What agents and clients hand over; each its own kind of options. */
+type AnyOptions = object & {
+  protocol?: string | null
+  /** Of `http.request` and `https.request`. */
+  _defaultAgent?: { protocol?: string }
+  /** Of mysql2. */
+  config?: { host?: string; port?: number; socketPath?: string }
+}
+
+type Maker = (this: unknown, options: object, callback?: OnConnection) => Socket | null | undefined
+
+/** How whoever calls would have connected: an agent as its class does, which keeps its TLS sessions. */
+function maker(agent: unknown, { protocol, _defaultAgent }: AnyOptions): Maker {
+  if (typeof agent === 'object' && agent !== null && 'addRequest' in agent) {
+    const own: unknown = Object.getPrototypeOf(agent).createConnection
+    if (typeof own === 'function') return own as Maker
+  }
+  const secure = (protocol ?? _defaultAgent?.protocol) === 'https:'
+  return (options) => (secure ? tlsConnect(options as ConnectionOptions) : netConnect(options as NetConnectOpts))
+}
+
+function targetOf(options: AnyOptions): object {
+  const { config } = options
+  if (config === undefined || 'port' in options || 'path' in options) return options
+  const { host, port, socketPath } = config
+  return socketPath ? { path: socketPath } : { host, port }
+}
+
+function guarded(socket: Socket, limits: Limits): void {
+  const { secureConnect, ...others } = limits
+  new TimeoutGuard(socket, inside(socket).encrypted === true ? limits : others)
+}
+
+/**
+ * A `createConnection` with limits: for `http.Agent`, `https.Agent`, `http.request`, ws, and mysql2's `stream`. The socket it returns is
+ * on its way already; `secureConnect` is for those that are encrypted from the start.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
+ * @example
+ * const agent = new https.Agent({ keepAlive: true })
+ * agent.createConnection = createConnection({ connect: 2000, secureConnect: 3000, response: 10_000 })
+ */
+export function createConnection(phases: Phases): (options: object, callback?: OnConnection) => Socket {
+  const limits = readPhases(phases)
+  return function (this: unknown, options: object, callback?: OnConnection): Socket {
+    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'an object', options)
+    const onConnection: OnConnection = (error, later) => {
+      if (later instanceof Socket) guarded(later, limits)
+      callback?.(error, later)
+    }
+    const socket = maker(this, options).call(this, targetOf(options), onConnection)
+    if (socket instanceof Socket) guarded(socket, limits)
+    // An agent that makes its connection later calls back; its types do not say so.
+    return socket as Socket
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * Limits for undici: a `connect` function for its `Agent`, `Client` and `Pool`.
+ *
+ * @module
+ */
+import { isIP, type Socket } from 'node:net'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { TimeoutError } from '../errors.js'
+import { connect, connectTls } from './connect.js'
+import { type Phases, readPhases } from './phases.js'
+
+/** What undici asks a connector for. */
+export interface UndiciConnect {
+  hostname: string
+  host?: string | undefined
+  protocol: string
+  port: string
+  servername?: string | undefined
+  localAddress?: string | null | undefined
+  /** The connection to a proxy, which is to be encrypted. */
+  httpSocket?: Socket | undefined
+}
+
+/** undici's `buildConnector.connector`. */
+export type UndiciConnector = (
+  options: UndiciConnect,
+  callback: (...args: [error: null, socket: Socket | TLSSocket] | [error: Error, socket: null]) => void,
+) => void
+
+/** Options of TLS, as undici's own connector takes them. */
+export type UndiciTlsOptions = ConnectionOptions & {
+  /** Offers HTTP/2. */
+  allowH2?: boolean | undefined
+  /** Sessions kept for the next handshake with the same server. Default 100. */
+  maxCachedSessions?: number | undefined
+}
+
+/** What undici calls a connection that was not there in time. Its classes know theirs by this property. */
+const CONNECT_TIMEOUT = Symbol.for('undici.error.UND_ERR')
+const CONNECT_TIMEOUT_ERROR = Symbol.for('undici.error.UND_ERR_CONNECT_TIMEOUT')
+
+function mapped(error: Error): Error {
+  if (!(error instanceof TimeoutError)) return error
+  const timeout = new Error(error.message, { cause: error })
+  timeout.name = 'ConnectTimeoutError'
+  return Object.assign(timeout, { code: 'UND_ERR_CONNECT_TIMEOUT', [CONNECT_TIMEOUT]: true, [CONNECT_TIMEOUT_ERROR]: true })
+}
+
+/**
+ * A `connect` function for undici's dispatchers. undici ignores its own TLS options where `connect` is a function, so they are given
+ * here. A limit on the way to the connection is told as undici's `UND_ERR_CONNECT_TIMEOUT`, with the `TimeoutError` as its cause.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
+ * @example
+ * const dispatcher = new Agent({ connect: undiciConnector({ lookup: 500, connect: 2000, secureConnect: 3000 }) })
+ * await fetch('https://example.org', { dispatcher })
+ */
+export function undiciConnector(phases: Phases, tlsOptions: UndiciTlsOptions = {}): UndiciConnector {
+  readPhases(phases)
+  const { allowH2 = false, maxCachedSessions = 100, ...tls } = tlsOptions
+  const sessions = new Map<string, Buffer>()
+
+  const remember = (name: string, session: Buffer) => {
+    sessions.delete(name)
+    sessions.set(name, session)
+    if (sessions.size > maxCachedSessions) sessions.delete(sessions.keys().next().value as string)
+  }
+
+  const secure = async ({ hostname, host, port, servername, localAddress, httpSocket }: UndiciConnect): Promise<TLSSocket> => {
+    const name = servername ?? tls.servername ?? (host !== undefined ? nameOf(host) : hostname)
+    const session = sessions.get(name)
+    const socket = await connectTls(
+      {
+        ALPNProtocols: allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],
+        ...tls,
+        ...(isIP(name) === 0 ? { servername: name } : {}),
+        ...(session === undefined ? {} : { session }),
+        ...(localAddress ? { localAddress } : {}),
+        ...(httpSocket === undefined ? {} : { socket: httpSocket }),
+        host: hostname,
+        port: Number(port) || 443,
+      },
+      phases,
+    )
+    if (maxCachedSessions > 0) socket.on('session', (given: Buffer) => remember(name, given))
+    return socket
+  }
+
+  const plain = ({ hostname, port, localAddress }: UndiciConnect): Promise<Socket> => {
+    const { secureConnect: _, ...others } = phases
+    return connect({ host: hostname, port: Number(port) || 80, ...(localAddress ? { localAddress } : {}) }, others)
+  }
+
+  const made = async (options: UndiciConnect): Promise<Socket> =>
+    options.protocol === 'https:' ? secure(options) : plain(options)
+
+  return (options, callback) => {
+    made(options).then(
+      (socket) => callback(null, socket.setNoDelay(true).setKeepAlive(true, 60_000)),
+      (error: Error) => callback(mapped(error), null),
+    )
+  }
+}
+
+/** The name in what a `Host` header says. */
+function nameOf(host: string): string {
+  return host.startsWith('[') ? host.slice(1, host.indexOf(']')) : (host.split(':')[0] as string)
+}
