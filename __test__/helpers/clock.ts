@@ -43,3 +43,16 @@ export class Watched<R> {
 }
 
 export const watch = <R>(promise: PromiseLike<R>): Watched<R> => new Watched(promise)
+
+/** Lets stopped time pass in steps, with turns of the event loop in between for sockets of Node's. */
+export async function pass(ms: number, step = 1): Promise<void> {
+  for (let at = 0; at < ms; at += step) {
+    await clock.advance(Math.min(step, ms - at))
+    await turns()
+  }
+}
+
+/** Some turns of the event loop: what lies in the kernel is handled, and what follows from that. */
+export async function turns(count = 4): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+}

@@ -68,7 +68,7 @@ export function isSending(socket: Socket): boolean {
 
 /** Whether somebody reads, so that bytes which come would be taken from the kernel. */
 export function isReading(socket: Socket): boolean {
-  if (socket.isPaused() || !socket.readable || rawHandle(socket)?.reading === false) return false
+  if (!socket.readable || rawHandle(socket)?.reading === false) return false
   return socket.readableFlowing === true || socket.listenerCount('readable') > 0
 }
 
