@@ -10,8 +10,8 @@ import { TimeoutGuard } from './guard.js'
 import { type Limits, type Phases, readPhases } from './phases.js'
 import { inside } from './traffic.js'
 
-/** Called when the connection is made, by agents that wait for one. */
-export type OnConnection = (error: Error | null, socket?: Socket) => void
+/** Called when the connection is made, by agents that wait for one. As in Node's types, there is no socket where there is an error. */
+export type OnConnection = (error: Error | null, socket: Socket) => void
 
 /** What agents and clients hand over; each its own kind of options. */
 type AnyOptions = object & {

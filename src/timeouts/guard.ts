@@ -8,7 +8,7 @@ import { type ConnectAttempt, invalidArgType, invalidArgValue, invalidState } fr
 import { ON_NODE, theReactor } from '../reactor.js'
 import { captureContext } from '../timers/context.js'
 import { exceeded, type Peer } from './error.js'
-import { Idle, type Limit, type Limited, Read, Response, Span, Write } from './limit.js'
+import { Idle, type Limit, Read, Response, Span, Write } from './limit.js'
 import { type Limits, PHASES, type Phase, type Phases, readPhases } from './phases.js'
 import { fdOf, hasInput, hasRoom, inside } from './traffic.js'
 
@@ -33,7 +33,7 @@ const EVENTS = ['lookup', 'connectionAttempt', 'connect', 'secureConnect', 'secu
 type Method = '_write' | '_writev' | '_unrefTimer' | 'push' | 'connect'
 
 /** The limits of one socket, until it closes or they are taken away. */
-export class TimeoutGuard implements Disposable, Limited {
+export class TimeoutGuard implements Disposable {
   readonly #socket: Socket
   #limits = new Map<Phase, Limit>()
   #phases: Limits = {}
