@@ -1,0 +1,87 @@
+/**
+ * Real clients with limits, on stopped time: each works, and a peer that stalls in a phase is told with the phase's name.
+ */
+import type { Socket } from 'node:net'
+import { reactor, TimeoutError } from 'asyncfd'
+import type { Phases } from 'asyncfd/timeouts'
+import type { ExecutionContext, TestFn } from 'ava'
+import { pass, turns, watch } from './clock.js'
+
+type T = ExecutionContext<unknown>
+
+/** The limit of whatever is to expire, in milliseconds of stopped time. */
+export const LIMIT = 100
+/** Time passes in steps of this, and a limit is found exceeded in one of them. */
+const STEP = 2
+/** Steps until a client has to be in the phase that stalls: connections and handshakes take turns of the loop, and no stopped time. */
+const PATIENCE = 5000
+
+/** The `TimeoutError` in an error of a client: itself, or what caused it. */
+export function timeoutIn(error: unknown): TimeoutError | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof TimeoutError) return at
+  return undefined
+}
+
+/**
+ * Lets time pass until `work` has failed by the limit of `phase`, which is {@link LIMIT}, and not before. `each` is called at every
+ * step, for peers that do something.
+ *
+ * @returns what the client made of it
+ */
+export async function expires(
+  t: T,
+  work: PromiseLike<unknown>,
+  phase: keyof Phases,
+  each: () => void = () => {},
+): Promise<Error> {
+  const watched = watch(work)
+  const steps = (LIMIT - STEP) / STEP
+  for (let step = 0; step < steps; step++) {
+    each()
+    await pass(STEP, STEP)
+  }
+  t.is(watched.state, 'pending', `${phase}: not before its time; ${watched.error}`)
+  for (let step = 0; step < PATIENCE && watched.state === 'pending'; step++) {
+    each()
+    await pass(STEP, STEP)
+  }
+  t.is(watched.state, 'rejected', `${phase} has to expire`)
+  const error = timeoutIn(watched.error)
+  if (error === undefined) throw watched.error
+  t.like(error, { name: 'TimeoutError', code: 'ETIMEDOUT', phase, timeout: LIMIT })
+  t.true(error.elapsed >= LIMIT && error.elapsed <= LIMIT * 1.1 + 2 * STEP, `${phase}: ${error.elapsed}`)
+  return watched.error as Error
+}
+
+/** Lets ten limits go by in which nothing may happen. */
+export const tenLimits = (): Promise<void> => pass(10 * LIMIT, 10)
+
+/** Waits for something that takes turns of the loop and no stopped time. */
+export async function until(what: () => unknown): Promise<void> {
+  const limit = performance.now() + 30_000
+  while (!what()) {
+    if (performance.now() > limit) throw new Error(`did not come to be: ${what}`)
+    await turns(1)
+  }
+}
+
+/** What limits have to do with a socket that nobody else has. */
+const METHODS = ['_write', '_writev', '_unrefTimer', 'push', 'connect']
+const EVENTS = ['lookup', 'connectionAttempt', 'connectionAttemptFailed']
+
+/** What limits have left on a socket: nothing, once they are over. */
+export const leftOn = (socket: Socket): string[] => [
+  ...Object.getOwnPropertyNames(socket).filter((name) => METHODS.includes(name)),
+  ...EVENTS.filter((name) => socket.listenerCount(name) > 0),
+]
+
+/** Fails the file if its clients leave sockets, timers or pending waits behind. */
+export function nothingLeft(test: TestFn): void {
+  const sockets = () => (process.getActiveResourcesInfo?.() ?? []).filter((name) => /^(TCP|Pipe|TLS).*Wrap$/.test(name)).length
+  const before = sockets()
+  test.after.always('no socket, no timer and no wait is left', async (t) => {
+    await until(() => sockets() <= before)
+    const { registered, refs, timers } = reactor.metrics()
+    t.deepEqual({ registered, refs, timers }, { registered: 0, refs: 0, timers: 0 })
+  })
+}
