@@ -151,18 +151,15 @@ export class Connecting implements Limited {
     const start = ({ address, port }: InetAddress) => {
       const tried: ConnectAttempt = { address, port }
       this.attempts.push(tried)
-      const attempt = this.#attempt({ ...rest, host: address, port, autoSelectFamily: false })
-      attempt.connected.catch((error: Error) => {
-        tried.error = error
-      })
-      return attempt
+      return this.#attempt({ ...rest, host: address, port, autoSelectFamily: false }, tried)
     }
     const { first, end } = tryAll(addresses, start, (options as TcpNetConnectOpts).autoSelectFamilyAttemptTimeout)
     this.#giveUp = end
     return first
   }
 
-  #attempt(options: NetConnectOpts): Attempt<Socket> {
+  /** Notes in `tried` what it fails with; being given up is no failure of its own. */
+  #attempt(options: NetConnectOpts, tried?: ConnectAttempt): Attempt<Socket> {
     const socket = netConnect(options)
     this.#sockets.add(socket)
     const connected = new Promise<void>((resolve, reject) => {
@@ -176,6 +173,7 @@ export class Connecting implements Limited {
       }
       const onError = (error: Error) => {
         settled()
+        if (tried !== undefined) tried.error = error
         reject(error)
       }
       // Ended by us.

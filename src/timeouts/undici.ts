@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isIP, type Socket } from 'node:net'
+import { isIP, type NetConnectOpts, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { TimeoutError } from '../errors.js'
 import { connect, connectTls } from './connect.js'
@@ -27,13 +27,16 @@ export type UndiciConnector = (
   callback: (...args: [error: null, socket: Socket | TLSSocket] | [error: Error, socket: null]) => void,
 ) => void
 
-/** Options of TLS, as undici's own connector takes them. */
-export type UndiciTlsOptions = ConnectionOptions & {
-  /** Offers HTTP/2. */
-  allowH2?: boolean | undefined
-  /** Sessions kept for the next handshake with the same server. Default 100. */
-  maxCachedSessions?: number | undefined
-}
+/** How to connect, as undici's own connector takes it: options of `net.connect` and of TLS. */
+export type UndiciConnectOptions = ConnectionOptions &
+  Omit<TcpNetConnectOpts, 'port' | 'host'> & {
+    /** Offers HTTP/2. */
+    allowH2?: boolean | undefined
+    /** Sessions kept for the next handshake with the same server. Default 100. */
+    maxCachedSessions?: number | undefined
+    /** A Unix socket to connect to, whatever the URL says. */
+    socketPath?: string | undefined
+  }
 
 /** What undici calls a connection that was not there in time. Its classes know theirs by this property. */
 const CONNECT_TIMEOUT = Symbol.for('undici.error.UND_ERR')
@@ -47,17 +50,24 @@ function mapped(error: Error): Error {
 }
 
 /**
- * A `connect` function for undici's dispatchers. undici ignores its own TLS options where `connect` is a function, so they are given
- * here. A limit on the way to the connection is told as undici's `UND_ERR_CONNECT_TIMEOUT`, with the `TimeoutError` as its cause.
+ * A `connect` function for undici's dispatchers. undici ignores its own options of connecting where `connect` is a function, so they are
+ * given here. A limit on the way to the connection is told as undici's `UND_ERR_CONNECT_TIMEOUT`, with the `TimeoutError` as its cause.
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
  * @example
  * const dispatcher = new Agent({ connect: undiciConnector({ lookup: 500, connect: 2000, secureConnect: 3000 }) })
  * await fetch('https://example.org', { dispatcher })
  */
-export function undiciConnector(phases: Phases, tlsOptions: UndiciTlsOptions = {}): UndiciConnector {
-  readPhases(phases)
-  const { allowH2 = false, maxCachedSessions = 100, ...tls } = tlsOptions
+export function undiciConnector(phases: Phases, options: UndiciConnectOptions = {}): UndiciConnector {
+  const { secureConnect: _, ...plainPhases } = readPhases(phases)
+  const {
+    allowH2 = false,
+    maxCachedSessions = 100,
+    socketPath,
+    keepAlive = true,
+    keepAliveInitialDelay = 60_000,
+    ...own
+  } = options
   const sessions = new Map<string, Buffer>()
 
   const remember = (name: string, session: Buffer) => {
@@ -66,19 +76,25 @@ export function undiciConnector(phases: Phases, tlsOptions: UndiciTlsOptions = {
     if (sessions.size > maxCachedSessions) sessions.delete(sessions.keys().next().value as string)
   }
 
-  const secure = async ({ hostname, host, port, servername, localAddress, httpSocket }: UndiciConnect): Promise<TLSSocket> => {
-    const name = servername ?? tls.servername ?? (host !== undefined ? nameOf(host) : hostname)
-    const session = sessions.get(name)
+  const target = ({ hostname, localAddress }: UndiciConnect, port: number) => ({
+    ...(localAddress ? { localAddress } : {}),
+    ...(socketPath === undefined ? {} : { path: socketPath }),
+    host: hostname,
+    port,
+  })
+
+  const secure = async (to: UndiciConnect): Promise<TLSSocket> => {
+    const { hostname, host, port, servername, httpSocket } = to
+    const name = servername ?? own.servername ?? (host !== undefined ? nameOf(host) : hostname)
+    const session = own.session ?? sessions.get(name)
     const socket = await connectTls(
       {
         ALPNProtocols: allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],
-        ...tls,
+        ...own,
         ...(isIP(name) === 0 ? { servername: name } : {}),
         ...(session === undefined ? {} : { session }),
-        ...(localAddress ? { localAddress } : {}),
         ...(httpSocket === undefined ? {} : { socket: httpSocket }),
-        host: hostname,
-        port: Number(port) || 443,
+        ...target(to, Number(port) || 443),
       },
       phases,
     )
@@ -86,17 +102,15 @@ export function undiciConnector(phases: Phases, tlsOptions: UndiciTlsOptions = {
     return socket
   }
 
-  const plain = ({ hostname, port, localAddress }: UndiciConnect): Promise<Socket> => {
-    const { secureConnect: _, ...others } = phases
-    return connect({ host: hostname, port: Number(port) || 80, ...(localAddress ? { localAddress } : {}) }, others)
-  }
+  const plain = (to: UndiciConnect): Promise<Socket> =>
+    connect({ ...own, ...target(to, Number(to.port) || 80) } as NetConnectOpts, plainPhases)
 
   const made = async (options: UndiciConnect): Promise<Socket> =>
     options.protocol === 'https:' ? secure(options) : plain(options)
 
   return (options, callback) => {
     made(options).then(
-      (socket) => callback(null, socket.setNoDelay(true).setKeepAlive(true, 60_000)),
+      (socket) => callback(null, socket.setNoDelay(true).setKeepAlive(keepAlive, keepAliveInitialDelay)),
       (error: Error) => callback(mapped(error), null),
     )
   }
