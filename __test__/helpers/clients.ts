@@ -1,11 +1,13 @@
 /**
  * Real clients with limits, on stopped time: each works, and a peer that stalls in a phase is told with the phase's name.
  */
+import dns from 'node:dns'
 import type { Socket } from 'node:net'
 import { reactor, TimeoutError } from 'asyncfd'
 import type { Phases } from 'asyncfd/timeouts'
 import type { ExecutionContext, TestFn } from 'ava'
-import { pass, turns, watch } from './clock.js'
+import { onStoppedTime, pass, turns, watch } from './clock.js'
+import test from './test.js'
 
 type T = ExecutionContext<unknown>
 
@@ -51,6 +53,19 @@ export async function expires(
   t.like(error, { name: 'TimeoutError', code: 'ETIMEDOUT', phase, timeout: LIMIT })
   t.true(error.elapsed >= LIMIT && error.elapsed <= LIMIT * 1.1 + 2 * STEP, `${phase}: ${error.elapsed}`)
   return watched.error as Error
+}
+
+/** `onStoppedTime`, or what skips and says why. */
+export const onStoppedTimeUnless = (why: string | null): typeof onStoppedTime =>
+  why === null ? onStoppedTime : (title) => test.skip(`${title} (${why})`, () => {})
+
+/** A resolver that never answers, for clients that do not take one: as long as the test runs. */
+export function silentResolver(t: T): void {
+  const { lookup } = dns
+  dns.lookup = Object.assign(() => {}, lookup)
+  t.teardown(() => {
+    dns.lookup = lookup
+  })
 }
 
 /** Lets ten limits go by in which nothing may happen. */

@@ -147,6 +147,10 @@ abstract class Sampled extends TrafficLimit {
     this.arm(this.ms * LATE)
   }
 
+  protected hasMoved(): boolean {
+    return this.moved() !== this.#moved
+  }
+
   protected override left(now: number): number {
     const moved = this.moved()
     if (moved !== this.#moved) {
@@ -166,6 +170,11 @@ export class Idle extends Sampled {
 
   protected override isAnswered(): boolean {
     return hasInput(this.socket) || (isSending(this.socket) && hasRoom(this.socket))
+  }
+
+  /** What is queued and does not go, though there is room, waits for something else: for a handshake that the peer does not answer. */
+  protected override afresh(): boolean {
+    return (this.hasMoved() || hasInput(this.socket) === true) && super.afresh()
   }
 }
 
