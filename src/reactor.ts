@@ -52,8 +52,8 @@ export interface ReactorMetrics {
   refs: number
 }
 
-const ON_DENO = 'Deno' in globalThis
-export const ON_NODE = process.versions.bun === undefined && !('Deno' in globalThis)
+export const ON_DENO = 'Deno' in globalThis
+export const ON_NODE = process.versions.bun === undefined && !ON_DENO
 
 /** Where the kernel is waited for: inside libuv's loop, or on a thread. Decided by the runtime, never by what it exports. */
 function chooseDriver(): 'embedded' | 'threaded' {

@@ -28,7 +28,7 @@ export async function serve(
   where: net.ListenOptions = { host: '127.0.0.1', port: 0 },
   options: net.ServerOpts = {},
 ): Promise<net.AddressInfo> {
-  const server = net.createServer(options, (socket) => onConnection(ending(t, socket)))
+  const server = net.createServer({ noDelay: true, ...options }, (socket) => onConnection(ending(t, socket)))
   server.listen(where)
   await once(server, 'listening')
   t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())))

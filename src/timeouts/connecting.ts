@@ -95,7 +95,11 @@ export class Connecting implements Limited {
   constructor(target: Target, limits: Limits) {
     this.#target = target
     const { lookup, connect, total } = limits
-    const isAnswered = () => [...this.#sockets].some(hasRoom)
+    const isAnswered = () => {
+      const answers = [...this.#sockets].map(hasRoom)
+      // A lookup cannot be asked about.
+      return answers.length === 0 || answers.includes(null) ? null : answers.includes(true)
+    }
     if (lookup) this.#limits.lookup = new Span(this, 'lookup', lookup, () => true, true)
     if (connect) this.#limits.connect = new Span(this, 'connect', connect, isAnswered, true)
     if (total) this.#limits.total = new Span(this, 'total', total, isAnswered, true)

@@ -19,7 +19,7 @@ type AnyOptions = object & {
   /** Of `http.request` and `https.request`. */
   _defaultAgent?: { protocol?: string }
   /** Of mysql2. */
-  config?: { host?: string; port?: number; socketPath?: string }
+  config?: { host?: string; port?: number; socketPath?: string; enableKeepAlive?: boolean; keepAliveInitialDelay?: number }
 }
 
 type Maker = (this: unknown, options: object, callback?: OnConnection) => Socket | null | undefined
@@ -34,11 +34,12 @@ function maker(agent: unknown, { protocol, _defaultAgent }: AnyOptions): Maker {
   return (options) => (secure ? tlsConnect(options as ConnectionOptions) : netConnect(options as NetConnectOpts))
 }
 
+/** Options of `net.connect`: those given, or what mysql2 makes of its own where it connects itself. */
 function targetOf(options: AnyOptions): object {
   const { config } = options
   if (config === undefined || 'port' in options || 'path' in options) return options
-  const { host, port, socketPath } = config
-  return socketPath ? { path: socketPath } : { host, port }
+  const { host, port, socketPath, enableKeepAlive = false, keepAliveInitialDelay = 0 } = config
+  return socketPath ? { path: socketPath } : { host, port, noDelay: true, keepAlive: enableKeepAlive, keepAliveInitialDelay }
 }
 
 function guarded(socket: Socket, limits: Limits): void {

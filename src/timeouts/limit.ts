@@ -9,7 +9,7 @@ import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
 import type { Phase } from './phases.js'
 import { afterPollPhase } from './poll-phase.js'
-import { accepted, hasInput, hasRoom, isReading, isSending, received } from './traffic.js'
+import { type Answer, accepted, hasInput, hasRoom, isReading, isSending, received } from './traffic.js'
 
 /** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. Promised is a tenth. */
 const LATE = 0.08
@@ -69,7 +69,7 @@ export abstract class Limit extends BaseTimer {
   }
 
   /** Whether the peer did its part, and our loop is behind. */
-  protected abstract isAnswered(): boolean
+  protected abstract isAnswered(): Answer
 
   /** Starts afresh, as the peer did its part; or does not. */
   protected afresh(): boolean {
@@ -83,19 +83,26 @@ export abstract class Limit extends BaseTimer {
     const now = theReactor().now()
     const left = this.left(now)
     if (left > 0) {
-      if (left < Infinity) this.arm(left)
-    } else if (this.isAnswered()) {
-      afterPollPhase(() => this.#again(late))
-    } else {
-      this.#exceeded(late)
+      this.#wait(left)
+      return
     }
+    const answer = this.isAnswered()
+    if (answer === false) this.#exceeded(late)
+    else afterPollPhase(() => this.#again(late, answer))
+  }
+
+  #wait(left: number): void {
+    if (left < Infinity) this.arm(left)
   }
 
   /** The loop had its poll phase. */
-  #again(late: number): void {
+  #again(late: number, answer: Answer): void {
     if (this.running) this.#owner.sync()
-    if (!this.running) return
-    if (!this.afresh()) this.#exceeded(late)
+    if (!this.running || (answer === true && this.afresh())) return
+    // Where the kernel could not be asked, what was read by now is all there is to know.
+    const left = this.left(theReactor().now())
+    if (left > 0) this.#wait(left)
+    else this.#exceeded(late)
   }
 
   #exceeded(late: number): void {
@@ -107,14 +114,14 @@ export abstract class Limit extends BaseTimer {
 
 /** A span of the connection's life: it begins, and has to end. A peer that drips gets no more than one poll phase. */
 export class Span extends Limit {
-  readonly #isAnswered: () => boolean
+  readonly #isAnswered: () => Answer
 
-  constructor(owner: Limited, phase: Phase, ms: number, isAnswered: () => boolean, refd = false) {
+  constructor(owner: Limited, phase: Phase, ms: number, isAnswered: () => Answer, refd = false) {
     super(owner, phase, ms, refd)
     this.#isAnswered = isAnswered
   }
 
-  protected override isAnswered(): boolean {
+  protected override isAnswered(): Answer {
     return this.#isAnswered()
   }
 }
@@ -168,8 +175,8 @@ export class Idle extends Sampled {
     return received(this.socket) + accepted(this.socket)
   }
 
-  protected override isAnswered(): boolean {
-    return hasInput(this.socket) || (isSending(this.socket) && hasRoom(this.socket))
+  protected override isAnswered(): Answer {
+    return hasInput(this.socket) || (isSending(this.socket) ? hasRoom(this.socket) : false)
   }
 
   /** What is queued and does not go, though there is room, waits for something else: for a handshake that the peer does not answer. */
@@ -199,7 +206,7 @@ export class Write extends Sampled {
     return isSending(this.socket) ? super.left(now) : Infinity
   }
 
-  protected override isAnswered(): boolean {
+  protected override isAnswered(): Answer {
     return hasRoom(this.socket)
   }
 }
@@ -227,7 +234,7 @@ export class Read extends TrafficLimit {
     return super.left(now)
   }
 
-  protected override isAnswered(): boolean {
+  protected override isAnswered(): Answer {
     return hasInput(this.socket)
   }
 }
@@ -277,7 +284,7 @@ export class Response extends TrafficLimit {
     return left > 0 && this.#sending ? Math.min(left, this.ms * LATE) : left
   }
 
-  protected override isAnswered(): boolean {
+  protected override isAnswered(): Answer {
     return hasInput(this.socket)
   }
 

@@ -72,10 +72,13 @@ export function isReading(socket: Socket): boolean {
   return socket.readableFlowing === true || socket.listenerCount('readable') > 0
 }
 
-/** Asks the kernel, now. False where there is no descriptor to ask about. */
-function ask(socket: Socket, interest: number): boolean {
+/** What the kernel says: null where there is no descriptor to ask about. */
+export type Answer = boolean | null
+
+/** Asks the kernel, now. */
+function ask(socket: Socket, interest: number): Answer {
   const fd = fdOf(socket)
-  if (fd < 0) return false
+  if (fd < 0) return null
   try {
     return (theReactor().probe(fd, interest) & (readyMask(interest) | Ready.ERROR)) !== 0
   } catch {
@@ -84,7 +87,7 @@ function ask(socket: Socket, interest: number): boolean {
 }
 
 /** Whether the kernel has bytes of the peer, or its end. */
-export const hasInput = (socket: Socket): boolean => ask(socket, Interest.READABLE)
+export const hasInput = (socket: Socket): Answer => ask(socket, Interest.READABLE)
 
 /** Whether the kernel would take bytes, or has an answer to the attempt to connect. */
-export const hasRoom = (socket: Socket): boolean => ask(socket, Interest.WRITABLE)
+export const hasRoom = (socket: Socket): Answer => ask(socket, Interest.WRITABLE)
