@@ -88,6 +88,7 @@ const EVENTS = ['lookup', 'connectionAttempt', 'connectionAttemptFailed']
 export const leftOn = (socket: Socket): string[] => [
   ...Object.getOwnPropertyNames(socket).filter((name) => METHODS.includes(name)),
   ...EVENTS.filter((name) => socket.listenerCount(name) > 0),
+  ...(Object.getOwnPropertyDescriptor(socket, '_parent')?.get === undefined ? [] : ['_parent']),
 ]
 
 /** Fails the file if its clients leave sockets, timers or pending waits behind. */

@@ -157,8 +157,15 @@ export class TimeoutGuard implements Disposable {
     if (response || read) {
       this.#received = this.#socket.bytesRead
       // Node has ways to receive that go past `push`; elsewhere the count comes after the call.
-      if (ON_NODE) this.#before('_unrefTimer', () => this.#touched())
-      else this.#before('push', () => this.#came())
+      if (ON_NODE) {
+        this.#before('_unrefTimer', () => {
+          this.#isOwn = true
+          this.#touched()
+        })
+        this.#hearAbove()
+      } else {
+        this.#before('push', () => this.#came())
+      }
     }
     if (this.#stage() === 'unconnected') this.#before('connect', () => queueMicrotask(() => this.sync()))
   }
@@ -184,12 +191,45 @@ export class TimeoutGuard implements Disposable {
   }
 
   /** Something came, or is about to be written, or was. */
-  #touched(): void {
+  #touched(): boolean {
     const count = this.#socket.bytesRead
-    if (count === this.#received) return
+    if (count === this.#received) return false
     this.#received = count
     this.#came()
+    return true
   }
+
+  /** Whether what asks for the socket below ours is our own socket. */
+  #isOwn = false
+
+  /**
+   * Hears of the traffic of a socket that encrypts on top of ours, whose bytes go past us: at every packet it goes down to the lowest
+   * socket by `_parent`. Our own packets do that too.
+   */
+  #hearAbove(): void {
+    const socket = this.#socket
+    const own = Object.getOwnPropertyDescriptor(socket, '_parent')
+    if (own?.configurable !== true || this.#hears) return
+    this.#hears = true
+    let { value } = own
+    const asked = () => {
+      const isOwn = this.#isOwn
+      this.#isOwn = false
+      if (!isOwn && !this.#touched()) this.#as('response', Response)?.mayHaveWritten()
+      return own.get === undefined ? value : own.get.call(socket)
+    }
+    const set = (parent: unknown) => {
+      if (own.set === undefined) value = parent
+      else own.set.call(socket, parent)
+    }
+    Object.defineProperty(socket, '_parent', { get: asked, set, enumerable: own.enumerable === true, configurable: true })
+    this.#undo.push(() => {
+      if (Object.getOwnPropertyDescriptor(socket, '_parent')?.get !== asked) return
+      Object.defineProperty(socket, '_parent', own.get === undefined ? { ...own, value } : own)
+    })
+  }
+
+  #hears = false
 
   #came(): void {
     this.#as('response', Response)?.came()

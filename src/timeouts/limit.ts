@@ -9,7 +9,7 @@ import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
 import type { Phase } from './phases.js'
 import { afterPollPhase } from './poll-phase.js'
-import { type Answer, accepted, hasInput, hasRoom, isReading, isSending, received } from './traffic.js'
+import { type Answer, accepted, handed, hasInput, hasRoom, isEncrypted, isReading, isSending, received } from './traffic.js'
 
 /** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. Promised is a tenth. */
 const LATE = 0.08
@@ -245,10 +245,12 @@ export class Response extends TrafficLimit {
   #received = 0
   #accepted = 0
   #sending = false
+  /** What had been handed to the kernel when {@link mayHaveWritten} was called; -1 since something came. */
+  #handed = -1
 
   /** It waits for a write. What is queued now counts as one. */
   protected override begin(): void {
-    this.#waiting = false
+    this.came()
     if (isSending(this.socket)) this.wrote()
   }
 
@@ -266,6 +268,26 @@ export class Response extends TrafficLimit {
   /** Something came: nothing is waited for until the next write. The timer runs on, and finds that out. */
   came(): void {
     this.#waiting = false
+    this.#handed = -1
+  }
+
+  /**
+   * A socket that encrypts on top of this one is about to write; or it takes another part of what came before. If it writes, more will
+   * have been handed to the kernel than now.
+   */
+  mayHaveWritten(): void {
+    if (!this.running || this.#waiting || this.#hasWritten()) return
+    this.#handed = handed(this.socket)
+    this.since = theReactor().now()
+    if (this.id === -1) this.arm(this.ms * LATE)
+  }
+
+  #hasWritten(): boolean {
+    if (this.#handed === -1 || handed(this.socket) === this.#handed) return false
+    const { since } = this
+    this.wrote()
+    this.since = since
+    return true
   }
 
   #look(): void {
@@ -275,9 +297,13 @@ export class Response extends TrafficLimit {
   }
 
   protected override left(now: number): number {
-    if (!this.#waiting) return Infinity
+    if (!this.#waiting && !this.#hasWritten()) return Infinity
     const [came, sent, sending] = [this.#received, this.#accepted, this.#sending]
     this.#look()
+    if (came !== this.#received && !isEncrypted(this.socket)) {
+      this.came() // Somebody who encrypts on top of this socket has read it.
+      return Infinity
+    }
     // A part of an encrypted record; or a large request on its way, which nobody can answer yet.
     if (came !== this.#received || ((sending || this.#sending) && sent !== this.#accepted)) this.since = now
     const left = super.left(now)

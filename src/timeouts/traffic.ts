@@ -61,6 +61,12 @@ export function accepted(socket: Socket): number {
   return (socket.bytesWritten ?? 0) - socket.writableLength
 }
 
+/** Bytes given to the kernel so far, those included that it has not taken yet. */
+export const handed = (socket: Socket): number => rawHandle(socket)?.bytesWritten ?? socket.bytesWritten
+
+/** Whether what it reads and writes is not what goes over the wire. */
+export const isEncrypted = (socket: Socket): boolean => inside(socket).encrypted === true
+
 /** Whether bytes wait for the kernel to take them. */
 export function isSending(socket: Socket): boolean {
   return socket.writableLength > 0 || (rawHandle(socket)?.writeQueueSize ?? 0) > 0
