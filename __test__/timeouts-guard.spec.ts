@@ -16,7 +16,7 @@ import { type Phases, withTimeouts } from 'asyncfd/timeouts'
 import { cert, key } from './fixtures/certificate.js'
 import { onStoppedTime, pass, turns } from './helpers/clock.js'
 import { folder, noLeaks } from './helpers/fixtures.js'
-import { connectedPair, ending, Fate, fullListener, serve, sip } from './helpers/sockets.js'
+import { connectedPair, ending, Fate, fullListener, listening, serve, sip } from './helpers/sockets.js'
 import test, { type ExecutionContext } from './helpers/test.js'
 
 type T = ExecutionContext<unknown>
@@ -299,13 +299,11 @@ onStoppedTime('secureConnect: a peer that never answers the handshake', async (t
 
 onStoppedTime('a TLS connection: nothing is left of the handshake, and the limits are of its bytes', async (t) => {
   let peer: Socket | undefined
-  const server = tls.createServer({ key, cert }, (socket) => {
-    peer = ending(t, socket)
+  const server = tls.createServer({ key, cert, noDelay: true }, (socket) => {
+    peer = socket
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  const socket = ending(t, tls.connect({ host: '127.0.0.1', port: (server.address() as net.AddressInfo).port, ca: cert }))
+  const { port } = await listening(t, server)
+  const socket = ending(t, tls.connect({ host: '127.0.0.1', port, ca: cert }))
   withTimeouts(socket, { connect: 50, secureConnect: 50, response: 50 })
   const fate = new Fate(socket)
   await once(socket, 'secureConnect')
@@ -564,8 +562,6 @@ onStoppedTime('corked writes are one write, and half-open sockets are waited on'
 })
 
 onStoppedTime('a socket that is encrypted later: its limits of bytes go on', async (t) => {
-  const server = tls.createServer({ key, cert })
-  t.teardown(() => server.close())
   let upgraded: Socket | undefined
   const { port } = await serve(t, (peer) =>
     peer.once('data', () => {
@@ -602,9 +598,7 @@ onStoppedTime('a socket that is encrypted later: its limits of bytes go on', asy
 if (ON_NODE) {
   onStoppedTime('a server of http: its requests are read past the socket, and seen', async (t) => {
     const server = http.createServer((_, response) => response.end('x'))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    t.teardown(() => server.close())
+    const { port } = await listening(t, server)
     const fate = new Promise<Fate>((resolve) =>
       server.on('connection', (socket: Socket) => {
         withTimeouts(socket, { read: 100 })
@@ -612,7 +606,7 @@ if (ON_NODE) {
       }),
     )
     server.on('clientError', () => {})
-    const client = ending(t, net.connect((server.address() as net.AddressInfo).port, '127.0.0.1'))
+    const client = ending(t, net.connect(port, '127.0.0.1'))
     client.resume()
     client.write('POST / HTTP/1.1\r\nHost: x\r\n')
     const { phase } = await fate

@@ -21,18 +21,31 @@ export function ending<S extends Socket>(t: T, socket: S): S {
   return socket
 }
 
-/** A server on loopback, or on a path, that hands every connection to `onConnection`. */
-export async function serve(
-  t: T,
-  onConnection: (socket: Socket) => void = () => {},
-  where: net.ListenOptions = { host: '127.0.0.1', port: 0 },
-  options: net.ServerOpts = {},
-): Promise<net.AddressInfo> {
-  const server = net.createServer({ noDelay: true, ...options }, (socket) => onConnection(ending(t, socket)))
+/** Closes a server with the test, and all of its connections. */
+export async function listening(t: T, server: net.Server, where: net.ListenOptions = { host: '127.0.0.1', port: 0 }) {
+  const sockets = new Set<Socket>()
+  const keep = (socket: Socket) => void sockets.add(socket.on('error', () => {}))
+  server
+    .on('connection', keep)
+    .on('secureConnection', keep)
+    .on('tlsClientError', () => {})
   server.listen(where)
   await once(server, 'listening')
-  t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    return new Promise<void>((resolve) => server.close(() => resolve()))
+  })
   return server.address() as net.AddressInfo
+}
+
+/** A server on loopback, or on a path, that hands every connection to `onConnection`. */
+export function serve(
+  t: T,
+  onConnection: (socket: Socket) => void = () => {},
+  where?: net.ListenOptions,
+  options: net.ServerOpts = {},
+): Promise<net.AddressInfo> {
+  return listening(t, net.createServer({ noDelay: true, ...options }, onConnection), where)
 }
 
 /** Two connected sockets. Neither reads until the test makes it. */
