@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { createConnection, type Phases } from 'asyncfd/timeouts'
 import { cert, key } from './fixtures/certificate.js'
-import { expires, LIMIT, leftOn, nothingLeft, tenLimits, until } from './helpers/clients.js'
+import { expires, gone, LIMIT, nothingLeft, tenLimits, until } from './helpers/clients.js'
 import { onStoppedTime, pass } from './helpers/clock.js'
 import { fullListener, serve } from './helpers/sockets.js'
 import test, { type ExecutionContext } from './helpers/test.js'
@@ -94,8 +94,7 @@ for (const secure of [false, true]) {
     t.false(made[0]!.destroyed, 'ten limits of waiting for nothing')
     silent = true
     await expires(t, ask(secure, { agent: own, port }), 'response')
-    t.true(made[0]!.destroyed)
-    t.deepEqual(leftOn(made[0]!), [])
+    await gone(t, made[0]!)
     silent = false
     t.is((await ask(secure, { agent: own, port, path: '/again' })).text, '/again')
     t.is(made.length, 2)
@@ -111,8 +110,7 @@ for (const secure of [false, true]) {
       const silent = await serve(t, (socket) => socket.resume())
       await expires(t, ask(secure, { agent: own, port: silent.port }), 'secureConnect')
     }
-    await until(() => made.every((socket) => socket.closed))
-    t.deepEqual(made.flatMap(leftOn), [])
+    for (const socket of made) await gone(t, socket)
     t.deepEqual(own.sockets, Object.create(null))
   })
 
@@ -175,8 +173,7 @@ for (const secure of [false, true]) {
       const mute = await serve(t, (socket: Duplex) => socket.resume())
       await expires(t, ask(secure, { ...options, port: mute.port }), 'secureConnect')
     }
-    await until(() => made.every((socket) => socket.closed))
-    t.deepEqual(made.flatMap(leftOn), [])
+    for (const socket of made) await gone(t, socket)
   })
 }
 

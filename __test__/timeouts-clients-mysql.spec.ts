@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { createConnection, type Phases } from 'asyncfd/timeouts'
 import mysql, { type Pool, type PoolOptions, type RowDataPacket } from 'mysql2/promise'
-import { expires, LIMIT, leftOn, nothingLeft, onStoppedTimeUnless, silentResolver, tenLimits, until } from './helpers/clients.js'
+import { expires, gone, LIMIT, nothingLeft, onStoppedTimeUnless, silentResolver, tenLimits } from './helpers/clients.js'
 import { onStoppedTime } from './helpers/clock.js'
 import { type MariadbServer, mariadbMissing, startMariadb } from './helpers/servers/mariadb.js'
 import { fullListener, serve } from './helpers/sockets.js'
@@ -63,8 +63,7 @@ for (const secure of [false, true]) {
     t.is((await own.query<RowDataPacket[]>('SELECT 1 AS one'))[0][0]!.one, 1)
     await tenLimits()
     await expires(t, own.query('SELECT sleep(600)'), 'response')
-    await until(() => made[0]!.closed)
-    t.deepEqual(leftOn(made[0]!), [])
+    await gone(t, made[0]!)
     t.is((await own.query<RowDataPacket[]>('SELECT 2 AS two'))[0][0]!.two, 2)
     t.is(made.length, 2)
     // At once after an answer, with no time in between.

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { type Phases, pgStream } from 'asyncfd/timeouts'
 import pg, { type ClientConfig, type PoolClient } from 'pg'
-import { expires, LIMIT, leftOn, nothingLeft, onStoppedTimeUnless, silentResolver, tenLimits, until } from './helpers/clients.js'
+import { expires, gone, LIMIT, nothingLeft, onStoppedTimeUnless, silentResolver, tenLimits } from './helpers/clients.js'
 import { onStoppedTime } from './helpers/clock.js'
 import { type PostgresServer, postgresMissing, startPostgres } from './helpers/servers/postgres.js'
 import { fullListener, serve } from './helpers/sockets.js'
@@ -68,8 +68,7 @@ for (const secure of [false, true]) {
     await tenLimits()
     const error = await expires(t, own.query('SELECT pg_sleep(600)'), 'response')
     t.like(error, { address: '127.0.0.1', port: server.port })
-    await until(() => made[0]!.closed)
-    t.deepEqual(leftOn(made[0]!), [])
+    await gone(t, made[0]!)
     t.deepEqual((await own.query('SELECT 2 AS two')).rows, [{ two: 2 }])
     t.is(made.length, 2)
   })
@@ -107,8 +106,7 @@ onStoppedTime('pg over TLS: a handshake that gets no answer', async (t) => {
   const config = { host: '127.0.0.1', port, user: 'x', ssl: true }
   const { pool: own, made } = pool(t, ALL, config)
   await expires(t, own.query('SELECT 1'), 'secureConnect')
-  await until(() => made[0]!.closed)
-  t.deepEqual(leftOn(made[0]!), [])
+  await gone(t, made[0]!)
   await expires(t, pool(t, { total: LIMIT }, config).pool.query('SELECT 1'), 'total')
   await expires(t, pool(t, { idle: LIMIT }, config).pool.query('SELECT 1'), 'idle')
 })

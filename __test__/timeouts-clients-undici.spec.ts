@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type Phases, type UndiciConnectOptions, undiciConnector } from 'asyncfd/timeouts'
 import { Agent, errors, fetch, Pool, request } from 'undici'
 import { cert, key } from './fixtures/certificate.js'
-import { expires, LIMIT, leftOn, nothingLeft, tenLimits, timeoutIn, until } from './helpers/clients.js'
+import { expires, gone, LIMIT, nothingLeft, tenLimits, timeoutIn } from './helpers/clients.js'
 import { onStoppedTime } from './helpers/clock.js'
 import { folder } from './helpers/fixtures.js'
 import { fullListener, serve } from './helpers/sockets.js'
@@ -76,8 +76,7 @@ for (const secure of [false, true]) {
     t.is(made.length, 1)
     silent = true
     await expires(t, ask(url, dispatcher), 'response')
-    await until(() => made[0]!.closed)
-    t.deepEqual(leftOn(made[0]!), [])
+    await gone(t, made[0]!)
     silent = false
     t.is(await (await fetch(`${url}/fetch`, { dispatcher })).text(), '/fetch')
     t.is(made.length, 2)

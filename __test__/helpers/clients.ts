@@ -85,11 +85,18 @@ const METHODS = ['_write', '_writev', '_unrefTimer', 'push', 'connect']
 const EVENTS = ['lookup', 'connectionAttempt', 'connectionAttemptFailed']
 
 /** What limits have left on a socket: nothing, once they are over. */
-export const leftOn = (socket: Socket): string[] => [
+const leftOn = (socket: Socket): string[] => [
   ...Object.getOwnPropertyNames(socket).filter((name) => METHODS.includes(name)),
   ...EVENTS.filter((name) => socket.listenerCount(name) > 0),
   ...(Object.getOwnPropertyDescriptor(socket, '_parent')?.get === undefined ? [] : ['_parent']),
 ]
+
+/** Waits until a socket has closed, and sees that limits have left nothing on it. */
+export async function gone(t: T, socket: Socket): Promise<void> {
+  await until(() => socket.closed)
+  await turns() // `closed` is true before 'close' is told
+  t.deepEqual(leftOn(socket), [])
+}
 
 /** Fails the file if its clients leave sockets, timers or pending waits behind. */
 export function nothingLeft(test: TestFn): void {
