@@ -145,41 +145,44 @@ export class TimeoutGuard implements Disposable {
 
   /** Hears of what has no event, as far as any limit wants to know. */
   #hook(): void {
-    const { response, read, write } = this.#phases
-    if (response || write) {
+    const { idle, response, read, write } = this.#phases
+    if (idle || response || write) {
       const wrote = () => {
+        this.#as('idle', Idle)?.wrote()
         this.#as('response', Response)?.wrote()
         this.#as('write', Write)?.wrote()
       }
-      this.#before('_write', wrote)
-      this.#before('_writev', wrote)
+      this.#around('_write', undefined, wrote)
+      this.#around('_writev', undefined, wrote)
     }
     if (response || read) {
       this.#received = this.#socket.bytesRead
       // Node has ways to receive that go past `push`; elsewhere the count comes after the call.
       if (ON_NODE) {
-        this.#before('_unrefTimer', () => {
+        this.#around('_unrefTimer', () => {
           this.#isOwn = true
           this.#touched()
         })
         this.#hearAbove()
       } else {
-        this.#before('push', () => this.#came())
+        this.#around('push', () => this.#came())
       }
     }
-    if (this.#stage() === 'unconnected') this.#before('connect', () => queueMicrotask(() => this.sync()))
+    if (this.#stage() === 'unconnected') this.#around('connect', undefined, () => this.sync())
   }
 
-  /** Calls `call` before a method of the socket. */
-  #before(name: Method, call: () => void): void {
+  /** Calls `before` and `after` with a method of the socket. */
+  #around(name: Method, before: (() => void) | undefined, after?: () => void): void {
     const socket = inside(this.#socket)
     const method = socket[name] as ((...args: unknown[]) => unknown) | undefined
     if (method === undefined || this.#hooked.has(name)) return
     this.#hooked.add(name)
     const own = Object.getOwnPropertyDescriptor(socket, name)
     const hooked = function (this: Socket, ...args: unknown[]) {
-      call()
-      return method.apply(this, args)
+      before?.()
+      const result = method.apply(this, args)
+      after?.()
+      return result
     }
     Object.defineProperty(socket, name, { value: hooked, configurable: true, writable: true })
     this.#undo.push(() => {

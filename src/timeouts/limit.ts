@@ -143,36 +143,42 @@ abstract class TrafficLimit extends Limit {
   }
 }
 
-/** A limit that costs nothing per packet: it looks now and then whether the socket's counters have moved. */
-abstract class Sampled extends TrafficLimit {
-  #moved = 0
-
-  protected abstract moved(): number
+/** No byte either way. It looks now and then whether the socket's counters have moved; only what is written is noted when it is. */
+export class Idle extends TrafficLimit {
+  #received = 0
+  #accepted = 0
+  #sending = false
+  #wrote = false
 
   protected override begin(): void {
-    this.#moved = this.moved()
+    this.#look()
     this.arm(this.ms * LATE)
   }
 
-  protected hasMoved(): boolean {
-    return this.moved() !== this.#moved
+  /** Bytes were written, or queued. */
+  wrote(): void {
+    this.#wrote = true
+    this.since = theReactor().now()
+  }
+
+  #look(): void {
+    this.#received = received(this.socket)
+    this.#accepted = accepted(this.socket)
+    this.#sending = isSending(this.socket)
+    this.#wrote = false
+  }
+
+  /** Whether anything moved since the last look at a time that is not known. */
+  #hasMoved(): boolean {
+    const [came, sent, known] = [this.#received, this.#accepted, this.#wrote && !this.#sending]
+    this.#look()
+    return came !== this.#received || (sent !== this.#accepted && !(known && !this.#sending))
   }
 
   protected override left(now: number): number {
-    const moved = this.moved()
-    if (moved !== this.#moved) {
-      this.#moved = moved
-      this.since = now
-    }
+    if (this.#hasMoved()) this.since = now
     const left = super.left(now)
     return left > 0 ? Math.min(left, this.ms * LATE) : left
-  }
-}
-
-/** No byte either way. */
-export class Idle extends Sampled {
-  protected override moved(): number {
-    return received(this.socket) + accepted(this.socket)
   }
 
   protected override isAnswered(): Answer {
@@ -181,29 +187,37 @@ export class Idle extends Sampled {
 
   /** What is queued and does not go, though there is room, waits for something else: for a handshake that the peer does not answer. */
   protected override afresh(): boolean {
-    return (this.hasMoved() || hasInput(this.socket) === true) && super.afresh()
+    return (this.#hasMoved() || hasInput(this.socket) === true) && super.afresh()
   }
 }
 
 /** The kernel takes nothing. The timer runs from the first write on, until nothing is queued any more. */
-export class Write extends Sampled {
-  protected override moved(): number {
-    return accepted(this.socket)
-  }
+export class Write extends TrafficLimit {
+  #accepted = 0
 
   protected override begin(): void {
-    if (isSending(this.socket)) super.begin()
+    if (isSending(this.socket)) this.#begin()
   }
 
-  /** Bytes are going to be written. */
+  #begin(): void {
+    this.#accepted = accepted(this.socket)
+    this.arm(this.ms * LATE)
+  }
+
+  /** Bytes were written, or queued. */
   wrote(): void {
-    if (!this.running || this.id !== -1) return
+    if (!this.running || this.id !== -1 || !isSending(this.socket)) return
     this.since = theReactor().now()
-    super.begin()
+    this.#begin()
   }
 
   protected override left(now: number): number {
-    return isSending(this.socket) ? super.left(now) : Infinity
+    if (!isSending(this.socket)) return Infinity
+    const sent = accepted(this.socket)
+    if (sent !== this.#accepted) this.since = now
+    this.#accepted = sent
+    const left = super.left(now)
+    return left > 0 ? Math.min(left, this.ms * LATE) : left
   }
 
   protected override isAnswered(): Answer {
@@ -254,14 +268,12 @@ export class Response extends TrafficLimit {
     if (isSending(this.socket)) this.wrote()
   }
 
-  /** Bytes are going to be written. */
+  /** Bytes were written, or queued. */
   wrote(): void {
     if (!this.running || this.#waiting) return
     this.#waiting = true
     this.since = theReactor().now()
     this.#look()
-    // The kernel mostly takes all of it at once, and is not asked yet.
-    this.#sending = false
     if (this.id === -1) this.arm(this.ms * LATE)
   }
 
