@@ -72,6 +72,19 @@ async function reset(t: T, stream: Stream, peer: Stream): Promise<void> {
   t.true(stream.closed)
 }
 
+/** Memory that can be shrunk. */
+const resizable = (size: number): ArrayBuffer =>
+  new (ArrayBuffer as unknown as new (size: number, options: object) => ArrayBuffer)(size, { maxByteLength: size })
+
+/** A DataView tells differently that it is detached. */
+const VIEWS = [Uint8Array, DataView] as unknown as readonly (new (memory: ArrayBuffer) => ArrayBufferView)[]
+
+/** What can be done to the memory of a buffer while it is in use. */
+const spoil: Record<string, (memory: ArrayBuffer) => void> = {
+  transferred: (memory) => void structuredClone(memory, { transfer: [memory] }),
+  shrunk: (memory) => (memory as ArrayBuffer & { resize(size: number): void }).resize(0),
+}
+
 interface NodeError extends Error {
   code?: string
   errno?: number
@@ -478,29 +491,45 @@ for (const kind of Object.keys(kinds)) {
     `${kind}: buffers that are transferred or shrunk in the middle of a read: refused, and no byte is lost`,
     async (t) => {
       const { client, server } = await made(t, kind)
-      const spoil: Record<string, (buffer: ArrayBuffer) => void> = {
-        transferred: (buffer) => void structuredClone(buffer, { transfer: [buffer] }),
-        shrunk: (buffer) => (buffer as ArrayBuffer & { resize(size: number): void }).resize(0),
-      }
       for (const [how, change] of Object.entries(spoil)) {
         for (const size of [64, 100_000]) {
-          const Resizable = ArrayBuffer as unknown as new (size: number, options?: object) => ArrayBuffer
-          const memory = how === 'shrunk' ? new Resizable(size, { maxByteLength: size }) : new ArrayBuffer(size)
-          const reading = server.read(new Uint8Array(memory))
-          t.true(await isPending(reading))
-          change(memory)
-          await client.write(Buffer.from('data'))
-          const outcome = await reading.catch((error: NodeError) => error.code)
-          // A view that follows its memory may be read into as long as it is: not at all.
-          t.true(outcome === 'ERR_INVALID_STATE' || outcome === 0, `${how}, ${size}: ${outcome}`)
-          const buffer = Buffer.alloc(10)
-          let text = ''
-          while (text.length < 4) text += buffer.toString('latin1', 0, await server.read(buffer))
-          t.is(text, 'data')
+          for (const View of VIEWS) {
+            const memory = resizable(size)
+            const reading = server.read(new View(memory))
+            t.true(await isPending(reading))
+            change(memory)
+            await client.write(Buffer.from('data'))
+            await t.throwsAsync(reading, { code: 'ERR_INVALID_STATE' }, `${how}, ${size}, ${View.name}`)
+            const buffer = Buffer.alloc(10)
+            let text = ''
+            while (text.length < 4) text += buffer.toString('latin1', 0, await server.read(buffer))
+            t.is(text, 'data')
+          }
         }
       }
     },
   )
+
+  test(`${kind}: buffers that are transferred or shrunk in the middle of a write: refused, and nothing goes on for ever`, async (t) => {
+    for (const call of ['write', 'writeAll'] as const) {
+      for (const View of VIEWS) {
+        for (const [how, change] of Object.entries(spoil)) {
+          const { client, server } = await made(t, kind)
+          fill(client.fd)
+          const memory = resizable(100)
+          const writing = client[call](new View(memory))
+          t.true(await isPending(writing))
+          change(memory)
+          const drained = (async () => {
+            for await (const _ of server.chunks({ lend: true }));
+          })()
+          await t.throwsAsync(writing as Promise<unknown>, { code: 'ERR_INVALID_STATE' }, `${call}, ${View.name}, ${how}`)
+          await client.close()
+          await drained
+        }
+      }
+    }
+  })
 
   test(`${kind}: the smallest socket buffers, both directions at once: everything arrives, in order`, async (t) => {
     const { client, server } = await made(t, kind)
@@ -525,6 +554,21 @@ for (const kind of Object.keys(kinds)) {
     t.true(forth.equals(sent))
   })
 }
+
+test('accepting with a socket that is no listener fails, and does not go on for ever', async (t) => {
+  const { AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_STREAM } = sys.constants
+  const wrong: [string, () => TcpListener | UnixListener][] = [
+    ['EOPNOTSUPP', () => new TcpListener(sys.socket(AF_INET, SOCK_DGRAM))],
+    ['EOPNOTSUPP', () => new UnixListener(sys.socket(AF_UNIX, SOCK_DGRAM))],
+    ['EINVAL', () => new TcpListener(sys.socket(AF_INET, SOCK_STREAM))],
+    ['EINVAL', () => new UnixListener(sys.socket(AF_UNIX, SOCK_STREAM))],
+  ]
+  for (const [code, make] of wrong) {
+    const listener = closing(t, make())
+    await t.throwsAsync(listener.accept() as Promise<unknown>, { code })
+    await t.throwsAsync(listener.incoming().next(), { code })
+  }
+})
 
 // Signals.
 

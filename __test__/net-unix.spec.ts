@@ -381,7 +381,7 @@ test('UnixStream: its names, both ends of it, and half of it', async (t) => {
   t.is(await client.read(Buffer.alloc(10)), 0)
   server.shutdown('both')
   await t.throwsAsync(server.write(Buffer.from('x')), { code: 'EPIPE' })
-  for (const how of ['', 'rdwr', 1, null, 'toString']) t.throws(() => client.shutdown(how as never), VALUE)
+  for (const how of ['', 'rdwr', 1, null, 'toString', Object.create(null)]) t.throws(() => client.shutdown(how as never), VALUE)
   t.regex(inspect(client), /^UnixStream \{ fd: \d+, open \}/)
   await client.close()
   t.throws(() => client.shutdown(), CLOSED)
@@ -731,6 +731,7 @@ test('UnixDatagram: bad input throws at the call, before anything is sent', asyn
     t.throws(() => transfer(Buffer.alloc(1) as never, { signal: {} } as never), TYPE)
     t.throws(() => transfer(Buffer.alloc(1) as never, null as never), TYPE)
   }
+  t.throws(() => a.sendTo(Buffer.alloc(1), detached), { code: 'ERR_INVALID_STATE' }, 'an address that was detached')
   const buffer = new Uint8Array(8)
   const receiving = b.recvFrom(buffer)
   t.true(await isPending(receiving))

@@ -23,6 +23,13 @@ import { type AttemptRead, Reader, type Sink } from './reader.js'
 /** The most bytes that are read into a block and copied from there: that costs less than a read of their own. */
 const COPIED = 16 * 1024
 
+/** How much of a buffer there is from `offset`. There was some when the operation began: nothing would be taken for the end of something. */
+function sizeLeft(buffer: ArrayBufferView, offset: number, what: string): number {
+  const size = quickSize(buffer) - offset
+  if (size <= 0) throw invalidState(`the buffer was detached or shrunk while it was being ${what}`)
+  return size
+}
+
 export class Port<T = unknown> {
   readonly #asyncFd: AsyncFd<T>
   readonly #registration: Registration
@@ -159,7 +166,7 @@ export class Port<T = unknown> {
   }
 
   #attemptRead(buffer: ArrayBufferView): number | WouldBlock {
-    const { byteLength } = buffer
+    const byteLength = sizeLeft(buffer, 0, 'read into')
     const left = this.#left
     if (left !== null) {
       const count = left.copy(bytesOf(buffer))
@@ -186,7 +193,7 @@ export class Port<T = unknown> {
   }
 
   #attemptWrite(buffer: ArrayBufferView, offset: number): number | WouldBlock {
-    const length = buffer.byteLength - offset
+    const length = sizeLeft(buffer, offset, 'written')
     return this.#output.attempt(
       (fd) => (this.#kind.socket ? send(fd, buffer, offset, length) : sysWrite(fd, buffer, offset, length)),
       length,

@@ -33,12 +33,15 @@ const LONGEST_PAUSE_MS = 1000
 
 const codeOf = (error: unknown) => String((error as { code?: unknown } | null)?.code)
 
+/** An error that comes so often in a row is none of a connection: this is no listener, or it may not accept. */
+const MOST_OVER = 1000
+
 function acceptNext(fd: number): number | WouldBlock {
-  for (;;) {
+  for (let passed = 0; ; passed++) {
     try {
       return accept(fd)
     } catch (error) {
-      if (!OVER.has(codeOf(error))) throw error
+      if (passed === MOST_OVER || !OVER.has(codeOf(error))) throw error
     }
   }
 }

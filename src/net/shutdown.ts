@@ -13,6 +13,7 @@ const HOW = { read: 'SHUT_RD', write: 'SHUT_WR', both: 'SHUT_RDWR' } as const
 
 /** As shutdown(2) has it. @throws `ERR_INVALID_ARG_VALUE` */
 export function directionOf(how: ShutdownHow): number {
-  if (!Object.hasOwn(HOW, how)) throw invalidArgValue('how', "must be one of: 'read', 'write', 'both'", how)
+  if (typeof how !== 'string' || !Object.hasOwn(HOW, how))
+    throw invalidArgValue('how', "must be one of: 'read', 'write', 'both'", how)
   return constants[HOW[how]]
 }

@@ -5,7 +5,7 @@
  */
 import { theReactor } from '../reactor.js'
 import type { SocketAddressInput, UnixAddress } from '../sys/address.js'
-import { isUint8Array } from '../sys/bytes.js'
+import { byteLengthOf, isUint8Array } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
 import { connect, sendTo } from '../sys/socket.js'
 import { sleep } from '../time/sleep.js'
@@ -100,6 +100,7 @@ export class UnixDatagram extends UnixSocket {
    */
   sendTo(buffer: ArrayBufferView, path: UnixPath | Uint8Array, options: WaitOptions = {}): Promise<number> {
     checkTransfer(buffer, options)
+    if (isUint8Array(path)) byteLengthOf('path', path) // refuses what was detached
     const address: SocketAddressInput = isUint8Array(path) ? Uint8Array.from(path) : unixAddress(path, 'sendto')
     return this.#sendTo(buffer, address, { signal: options.signal, timeout: options.timeout })
   }
