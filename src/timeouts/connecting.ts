@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
+import dns, { type LookupAddress, type LookupOptions } from 'node:dns'
 import { isIP, type NetConnectOpts, connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { onAbort } from '../abort.js'
 import { type ConnectAttempt, invalidArgType, invalidState } from '../errors.js'
@@ -58,7 +58,8 @@ function lookUp({ options, inet }: Target): Promise<InetAddress[]> {
   const { host, port } = inet as NonNullable<Target['inet']>
   const address = (found: string): InetAddress => ({ address: found, port, family: isIP(found) === 6 ? 'IPv6' : 'IPv4' })
   if (isIP(host) !== 0) return Promise.resolve([address(host)])
-  const { family, hints, lookup = dnsLookup, autoSelectFamily } = options as TcpNetConnectOpts
+  // As net.connect: what somebody has put in the place of Node's counts.
+  const { family, hints, lookup = dns.lookup, autoSelectFamily } = options as TcpNetConnectOpts
   return new Promise((resolve, reject) => {
     const asked: LookupOptions = { all: true }
     if (family !== undefined) asked.family = family
