@@ -82,7 +82,11 @@ for (const secure of [false, true]) {
   })
 
   withPostgres(`${kind}: idle, read, and total against a server that drips`, async (t) => {
-    const query = (phases: Phases, text: string) => pool(t, phases, real(secure)).pool.query(text)
+    const query = async (phases: Phases, text: string) => {
+      const { pool: own } = pool(t, phases, real(secure))
+      await own.query('SELECT 1')
+      return own.query(text)
+    }
     await expires(t, query({ idle: LIMIT }, 'SELECT pg_sleep(600)'), 'idle')
     await expires(t, query({ read: LIMIT }, 'SELECT pg_sleep(600)'), 'read')
     const drip = `DO $$ BEGIN LOOP RAISE NOTICE 'drip'; PERFORM pg_sleep(0.001); END LOOP; END $$`

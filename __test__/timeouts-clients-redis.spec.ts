@@ -111,6 +111,7 @@ for (const secure of [false, true]) {
   withRedis(`${kind}: idle and read`, async (t) => {
     for (const phase of ['idle', 'read'] as const) {
       const { redis, failure } = client(t, { [phase]: LIMIT }, real(secure))
+      await redis.ping()
       quietly(redis.blpop('nothing', 0))
       await expires(t, failure, phase)
     }
@@ -118,6 +119,7 @@ for (const secure of [false, true]) {
 
   withRedis(`${kind}: total, whatever comes`, async (t) => {
     const { redis, failure } = client(t, { total: LIMIT }, real(secure))
+    await redis.ping()
     await expires(t, failure, 'total', () => quietly(redis.ping()))
   })
 
