@@ -71,7 +71,13 @@ export class TimeoutGuard implements Disposable {
     this.#listen('lookup', onLookup)
     this.#listen('connectionAttempt', onAttempt)
     this.#listen('connectionAttemptFailed', onFailure)
-    const sync = () => this.sync()
+    const sync = () => {
+      this.sync()
+      // What waited for the connection is written by other listeners of the same event.
+      queueMicrotask(() => {
+        for (const limit of this.#limits.values()) if (limit.running) limit.look()
+      })
+    }
     for (const event of EVENTS) this.#listen(event, sync)
     this.#listen('resume', () => this.#as('read', Read)?.came())
     this.sync()

@@ -52,6 +52,9 @@ export abstract class Limit extends BaseTimer {
     theReactor().timers.cancel(this)
   }
 
+  /** Notes the counters of the socket: what has moved by now is no news later. */
+  look(): void {}
+
   /** Starts the timer, if it has to run from the beginning on. */
   protected begin(): void {
     this.arm(this.since + this.ms - theReactor().now())
@@ -60,7 +63,8 @@ export abstract class Limit extends BaseTimer {
   /** Looks in `ms` milliseconds. */
   protected arm(ms: number): void {
     this.#due = theReactor().now() + ms
-    theReactor().timers.after(this, Math.max(0, ms))
+    // By the instant: a duration would be counted from the next turn of the loop, which may be blocked until then.
+    theReactor().timers.at(this, this.#due)
   }
 
   /** Milliseconds until the next look; 0 or less if the limit is exceeded, `Infinity` if there is nothing to look for now. */
@@ -151,7 +155,7 @@ export class Idle extends TrafficLimit {
   #wrote = false
 
   protected override begin(): void {
-    this.#look()
+    this.look()
     this.arm(this.ms * LATE)
   }
 
@@ -161,7 +165,7 @@ export class Idle extends TrafficLimit {
     this.since = theReactor().now()
   }
 
-  #look(): void {
+  override look(): void {
     this.#received = received(this.socket)
     this.#accepted = accepted(this.socket)
     this.#sending = isSending(this.socket)
@@ -171,7 +175,7 @@ export class Idle extends TrafficLimit {
   /** Whether anything moved since the last look at a time that is not known. */
   #hasMoved(): boolean {
     const [came, sent, known] = [this.#received, this.#accepted, this.#wrote && !this.#sending]
-    this.#look()
+    this.look()
     return came !== this.#received || (sent !== this.#accepted && !(known && !this.#sending))
   }
 
@@ -200,8 +204,12 @@ export class Write extends TrafficLimit {
   }
 
   #begin(): void {
-    this.#accepted = accepted(this.socket)
+    this.look()
     this.arm(this.ms * LATE)
+  }
+
+  override look(): void {
+    this.#accepted = accepted(this.socket)
   }
 
   /** Bytes were written, or queued. */
@@ -273,7 +281,7 @@ export class Response extends TrafficLimit {
     if (!this.running || this.#waiting) return
     this.#waiting = true
     this.since = theReactor().now()
-    this.#look()
+    this.look()
     if (this.id === -1) this.arm(this.ms * LATE)
   }
 
@@ -302,7 +310,7 @@ export class Response extends TrafficLimit {
     return true
   }
 
-  #look(): void {
+  override look(): void {
     this.#received = received(this.socket)
     this.#accepted = accepted(this.socket)
     this.#sending = isSending(this.socket)
@@ -311,7 +319,7 @@ export class Response extends TrafficLimit {
   protected override left(now: number): number {
     if (!this.#waiting && !this.#hasWritten()) return Infinity
     const [came, sent, sending] = [this.#received, this.#accepted, this.#sending]
-    this.#look()
+    this.look()
     if (came !== this.#received && !isEncrypted(this.socket)) {
       this.came() // Somebody who encrypts on top of this socket has read it.
       return Infinity

@@ -1,0 +1,229 @@
+/**
+ * A blocked event loop: sockets whose peers answer while it is, and sockets whose peers are silent, under the same limit. The kernel
+ * has the answers; nobody who answered may be blamed, and everybody else must be as soon as the loop is free again.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { stat } from 'node:fs'
+import http from 'node:http'
+import net, { type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import tls from 'node:tls'
+import { fileURLToPath } from 'node:url'
+import { TimeoutError } from 'asyncfd'
+import * as sys from 'asyncfd/sys'
+import { withTimeouts } from 'asyncfd/timeouts'
+import { cert } from '../fixtures/certificate.js'
+import { runtimeCommand } from './child.js'
+import { turns } from './clock.js'
+
+/** Milliseconds that a limit is, and that the loop is blocked for at least. */
+const LIMIT_MS = 40
+const BLOCK_MS = 80
+
+export type Transport = 'tcp' | 'tls' | 'unix' | 'http'
+export type BlockedPhase = 'lookup' | 'connect' | 'secureConnect' | 'idle' | 'response' | 'read' | 'write' | 'total'
+
+export interface Peers {
+  readonly ports: Record<string, number>
+  readonly path: string
+  /** Of a listener that accepts nothing more. */
+  readonly full: number
+  stop(): Promise<void>
+}
+
+/** Starts the other end. `path` is for its Unix socket. */
+export async function startPeers(path: string, full: number): Promise<Peers> {
+  const script = fileURLToPath(new URL('../fixtures/blocked-peer.js', import.meta.url))
+  const child = spawn(...runtimeCommand(script, path), { stdio: ['pipe', 'pipe', 'inherit'] })
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+  const stop = async () => {
+    const ended = once(child, 'exit')
+    child.stdin.end()
+    await ended
+  }
+  return { ports: JSON.parse(line), path, full, stop }
+}
+
+/** What became of the sockets of a round. */
+export interface Outcome {
+  answered: number
+  silent: number
+  /** Answered, and blamed nevertheless. */
+  false_timeouts: number
+  /** Silent, and not blamed when the loop had been free for a moment. */
+  missed: number
+  /** Turns of the loop until all silent ones were blamed. */
+  turns: number
+  /** Errors of another kind. */
+  others: string[]
+}
+
+interface One {
+  readonly socket: Socket
+  readonly answers: boolean
+  /** Whether the kernel has what this one waits for; null where it cannot be asked. */
+  ready(): boolean | null
+  error: Error | null
+  done: boolean
+}
+
+const { POLLIN, POLLOUT } = sys.constants
+const fdOf = (socket: Socket) => (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1
+
+function kernelHas(socket: Socket, events: number): boolean | null {
+  const fd = fdOf(socket)
+  return fd < 0 ? null : sys.poll([{ fd, events }], 0)[0]!.revents !== 0
+}
+
+/** A lookup that answers when the thread pool has looked at a file; or never. */
+const lookup = (answers: boolean): net.LookupFunction =>
+  ((_: string, options: { all?: boolean }, done: (...args: unknown[]) => void) => {
+    const answer = () => (options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4))
+    if (answers) stat('/', answer)
+  }) as never
+
+function connect(peers: Peers, transport: Transport, phase: BlockedPhase, answers: boolean): Socket {
+  const { ports, path, full } = peers
+  const host = '127.0.0.1'
+  if (phase === 'lookup') return net.connect({ host: 'name.invalid', port: ports.tcp as number, lookup: lookup(answers) })
+  if (phase === 'connect' && !answers) return net.connect({ host, port: full })
+  const port = (phase === 'secureConnect' && !answers ? ports.mute : ports[transport]) as number
+  // By TLS 1.3 a server sends tickets after the handshake: bytes, also of a silent peer.
+  const maxVersion = phase === 'secureConnect' ? 'TLSv1.3' : 'TLSv1.2'
+  if (transport === 'tls') return tls.connect({ host, port, ca: cert, maxVersion })
+  return transport === 'unix' ? net.connect({ path }) : net.connect({ host, port })
+}
+
+/** Brings a socket to where the phase begins, and begins it. `limit` puts the limit on. */
+async function begin(peers: Peers, transport: Transport, phase: BlockedPhase, answers: boolean, limit: Limit): Promise<One> {
+  const socket = connect(peers, transport, phase, answers)
+  const events = phase === 'connect' || phase === 'write' ? POLLOUT : POLLIN
+  const one: One = {
+    socket,
+    answers,
+    ready: () => (phase === 'lookup' ? null : kernelHas(socket, events)),
+    error: null,
+    done: false,
+  }
+  socket.on('error', (error) => {
+    one.error = error
+  })
+  const early = phase === 'lookup' || phase === 'connect'
+  if (!early) await once(socket, phase === 'secureConnect' || transport !== 'tls' ? 'connect' : 'secureConnect')
+  limit(socket, phase)
+  if (early) socket.on('connect', () => socket.destroy())
+  else if (phase === 'secureConnect') socket.on('secureConnect', () => socket.destroy())
+  else if (phase === 'write') socket.write(Buffer.alloc(8_000_000, answers ? 'd' : 'n'), () => socket.destroy())
+  else {
+    if (phase === 'total') socket.on('end', () => socket.destroy())
+    else socket.on('data', () => socket.destroy())
+    if (phase === 'total') socket.resume()
+    socket.write(answers ? (phase === 'total' ? 'c' : 'a') : 's')
+  }
+  socket.on('close', () => {
+    one.done = true
+  })
+  return one
+}
+
+/** A request of http's, over a socket with limits. */
+function request(peers: Peers, answers: boolean, limit: Limit): Promise<One> {
+  return new Promise((resolve) => {
+    const options = {
+      port: peers.ports.http as number,
+      host: '127.0.0.1',
+      path: answers ? '/answer' : '/silent',
+    }
+    const createSocket = (where: object) => {
+      const socket = net.connect(where as net.NetConnectOpts)
+      limit(socket, 'response')
+      return socket
+    }
+    const made = http.get({ ...options, createConnection: createSocket })
+    made.on('socket', (socket) => {
+      const one: One = { socket, answers, ready: () => kernelHas(socket, POLLIN), error: null, done: false }
+      made.on('error', (error) => {
+        one.error = error
+      })
+      made.on('response', () => made.destroy())
+      made.on('close', () => {
+        one.done = true
+      })
+      socket.once('connect', () => setImmediate(() => resolve(one)))
+    })
+  })
+}
+
+export type Limit = (socket: Socket, phase: BlockedPhase) => void
+
+/** Ours. */
+export const ours: Limit = (socket, phase) => void withTimeouts(socket, { [phase]: LIMIT_MS })
+
+/** What people do without us: Node's own timeout, and a timer for what it has none for. */
+export const nodes: Limit = (socket, phase) => {
+  const end = () => socket.destroy(new TimeoutError('timed out', LIMIT_MS, LIMIT_MS))
+  if (phase === 'idle' || phase === 'response' || phase === 'read') {
+    socket.setTimeout(LIMIT_MS, end)
+    return
+  }
+  const timer = setTimeout(end, LIMIT_MS)
+  socket.on('close', () => clearTimeout(timer))
+}
+
+/** One blocked loop: `count` sockets whose peers answer in the meantime, and as many whose peers do not, in turns. */
+export async function blockedRound(
+  peers: Peers,
+  transport: Transport,
+  phase: BlockedPhase,
+  count: number,
+  limit: Limit = ours,
+): Promise<Outcome> {
+  const make = (_: unknown, i: number) =>
+    transport === 'http' ? request(peers, i % 2 === 0, limit) : begin(peers, transport, phase, i % 2 === 0, limit)
+  const all = await Promise.all(Array.from({ length: count * 2 }, make))
+  // What was written by now is on its way.
+  await new Promise(setImmediate)
+  const from = performance.now()
+  const isReady = ({ answers, done, ready }: One) => !answers || done || ready() !== false
+  for (let ready = false; !ready && performance.now() - from < 30_000; ) {
+    while (performance.now() - from < BLOCK_MS);
+    ready = all.every(isReady)
+  }
+  // A lookup is over when its thread says so, and nobody can be asked.
+  if (phase === 'lookup') while (performance.now() - from < 4 * BLOCK_MS);
+
+  let passed = 0
+  const isOver = () => all.every(({ done, answers }) => done || answers)
+  for (; passed < 1000 && !isOver(); passed++) await turns(1)
+  await turns(10)
+  const isTimeout = ({ error }: One) => error instanceof TimeoutError
+  const outcome: Outcome = {
+    answered: count,
+    silent: count,
+    false_timeouts: all.filter((one) => one.answers && isTimeout(one)).length,
+    missed: all.filter((one) => !one.answers && !isTimeout(one)).length,
+    turns: passed,
+    others: all.filter((one) => one.error !== null && !isTimeout(one)).map(({ error }) => String(error)),
+  }
+  for (const { socket } of all) socket.destroy()
+  await Promise.all(all.map(({ socket }) => socket.closed || once(socket, 'close').catch(() => {})))
+  return outcome
+}
+
+/** Every phase on every transport that has it. */
+const ALL: readonly (readonly [Transport, BlockedPhase])[] = [
+  ['tcp', 'lookup'],
+  ['tcp', 'connect'],
+  ['tls', 'secureConnect'],
+  ...(['tcp', 'tls', 'unix'] as const).flatMap((transport) =>
+    (['idle', 'response', 'read', 'write', 'total'] as const).map((phase) => [transport, phase] as const),
+  ),
+  ['http', 'response'],
+]
+
+/** Those that this runtime's sockets can be asked about: Bun's do not tell how much was written, and its TLS and http are its own. */
+export const SCENES =
+  'bun' in process.versions
+    ? ALL.filter(([transport, phase]) => phase !== 'write' && (transport === 'tcp' || transport === 'unix'))
+    : ALL
