@@ -55,6 +55,11 @@ test('no function of the binding or of asyncfd/sys is left out', async (t) => {
   t.deepEqual(missing, [], 'add an op to fuzz/natives.ts, fuzz/native-reactors.ts or fuzz/publics.ts')
 })
 
+test('no method of Async and of what asyncfd/net has is left out', async (t) => {
+  const { uncoveredMethods } = await import('../fuzz/nets.js')
+  t.deepEqual(uncoveredMethods, [], 'add it to `methods` in fuzz/nets.ts')
+})
+
 /** The binding, with a `read` whose bounds check is one byte too generous. */
 const planted = (binding: string) => `
 const binding = require(${JSON.stringify(binding)})

@@ -14,10 +14,12 @@ import { at, called, coverage, failed, finding, findings, succeeded, Thrown, thr
 import { close, closeAll, forget, held, own, reconcile } from './fds.js'
 import { nativeReactors, releaseAll, useBinding as useForReactors } from './native-reactors.js'
 import { natives, useBinding } from './natives.js'
+import { endNets, nets } from './nets.js'
 import { type Callable, drawArguments, type Op } from './op.js'
-import { endAll, publics, takeReviews } from './publics.js'
+import { endAll, publics } from './publics.js'
 import { below, chance, restart } from './random.js'
 import { changeMemory, junk, knowPort, onDisturb, useFolder } from './values.js'
+import { takeReviews } from './waiting.js'
 
 type Binding = typeof Native
 
@@ -78,6 +80,7 @@ for (const [prefix, group] of [
   ['native.', natives],
   ['native.', nativeReactors],
   ['', publics],
+  ['', nets],
 ] as const) {
   for (const [name, op] of Object.entries(group)) {
     const call = op.call ?? (binding as unknown as Record<string, Callable>)[name]
@@ -203,6 +206,7 @@ await run().catch((error: unknown) => {
   console.error('the fuzzer itself failed', error)
   process.exit(5)
 })
+endNets()
 endAll()
 releaseAll()
 closeAll()

@@ -83,7 +83,7 @@ export function threw(name: string, error: unknown): void {
     ? NATIVE.test(text) || /^asyncfd: |^Failed to convert u32 to u16/.test(String(message))
     : PUBLIC.test(text) || text === 'DOM20' || text === 'DOM23'
   noted.codes[text] = (noted.codes[text] ?? 0) + 1
-  if (text === 'ERR_INTERNAL_ASSERTION') finding(name, String(message))
+  if (text === 'ERR_INTERNAL_ASSERTION') finding(name, String(stack))
   else if (ERRNO.test(text) && !text.startsWith('ERR_')) noted.error++
   else {
     noted.refused++

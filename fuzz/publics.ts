@@ -5,7 +5,7 @@
  */
 import * as asyncfd from 'asyncfd'
 import * as sys from 'asyncfd/sys'
-import { called, succeeded, Thrown, threw } from './coverage.js'
+import { Thrown } from './coverage.js'
 import { anFd, close, forget, isOwn, type Kind, own } from './fds.js'
 import type { Callable, Op } from './op.js'
 import { below, chance, pick } from './random.js'
@@ -14,7 +14,6 @@ import {
   anOffset,
   aPath,
   aView,
-  changeMemory,
   disturbed,
   fd,
   fdSource,
@@ -28,6 +27,7 @@ import {
   someViews,
   unixName,
 } from './values.js'
+import { aborts, closure, follow, hold, reviewLater, signal, waitOptions } from './waiting.js'
 
 const { AsyncFd, Interest, Ready, WouldBlock } = asyncfd
 type Fd = asyncfd.AsyncFd<unknown>
@@ -254,17 +254,10 @@ const sysOps = Object.fromEntries(
 // AsyncFd
 
 const MOST = 64
-const MOST_HELD = 24
 const fds: Fd[] = []
 const guards: Guard[] = []
-const aborts: AbortController[] = []
 const disposables: Disposable[] = []
 const iterators: AsyncIterableIterator<Guard>[] = []
-
-function hold<T>(into: T[], value: T, most = MOST_HELD): void {
-  if (into.length < most) into.push(value)
-  else into[below(most)] = value
-}
 
 function add(made: Fd): void {
   if (fds.length < MOST) {
@@ -285,48 +278,9 @@ function closeOne(one: Fd): void {
   if (typeof inner === 'number') reviewLater(inner)
 }
 
-/** An owned number was perhaps closed with its AsyncFd. */
-const toReview: number[] = []
-function reviewLater(number: number): void {
-  toReview.push(number)
-}
-
-/** The numbers whose AsyncFd was closed since the last time. */
-export function takeReviews(): number[] {
-  return toReview.splice(0)
-}
-
 const interest = () => num(1, 2, 3, 3, 3, 16, 32, 51, 0, 4)
 /** For a wait: mostly part of what was registered. */
 const asked = () => (chance(0.7) ? ((self as Fd | undefined)?.interest ?? 1) : interest())
-
-function signal(): AbortSignal {
-  if (aborts.length === 0 || chance(0.2)) hold(aborts, new AbortController())
-  return pick(aborts).signal
-}
-
-/** Options of a wait: always with an end, so that nothing is left when the child ends. */
-function waitOptions(forEver = true): Record<string, unknown> {
-  if (forEver && chance(0.03)) return junk() as Record<string, unknown>
-  return {
-    timeout: !forEver || chance(0.95) ? pick([0, 0, 0.5, 1, 5, 20]) : odd(),
-    ...(chance(0.2) && { signal: chance(0.9) ? signal() : junk() }),
-  }
-}
-
-/** Closures, listeners, wakers: they do other things, fail, return what they must not. */
-function closure(): unknown {
-  if (chance(0.02)) return junk()
-  return (inner: unknown) => {
-    if (chance(0.3)) disturbed()
-    if (chance(0.1)) changeMemory()
-    if (chance(0.05)) throw new Thrown('a closure')
-    if (chance(0.03)) throw Object.assign(new Error('would block'), { code: 'EAGAIN' })
-    if (chance(0.03)) return Promise.reject(new Thrown('a promise'))
-    if (chance(0.3) || typeof inner !== 'number') return WouldBlock
-    return chance(0.5) ? sys.read(inner, new Uint8Array(16)) : 1
-  }
-}
 
 function listener(): unknown {
   if (chance(0.02)) return junk()
@@ -338,22 +292,8 @@ function listener(): unknown {
   }
 }
 
-/** Follows a promise: its end is counted with the call that made it. */
-function follow(name: string, promise: unknown): void {
-  if (!(promise instanceof Promise)) return
-  promise.then(
-    (value: unknown) => {
-      called(`${name} (settled)`)
-      succeeded(`${name} (settled)`)
-      if (value instanceof asyncfd.AsyncFdReadyGuard) hold(guards, value as Guard)
-      if (chance(0.2)) disturbed()
-    },
-    (error: unknown) => {
-      called(`${name} (settled)`)
-      // An abort's reason is the user's own.
-      threw(`${name} (settled)`, error)
-    },
-  )
+const keepGuard = (value: unknown): void => {
+  if (value instanceof asyncfd.AsyncFdReadyGuard) hold(guards, value as Guard)
 }
 
 let self: unknown
@@ -383,7 +323,7 @@ function method(name: keyof Fd & string, args: () => unknown[] = () => [], after
         return Reflect.apply(own, one, given)
       },
       after: (result, given) => {
-        follow(full, result)
+        follow(full, result, keepGuard)
         after?.(result, given)
       },
     },
@@ -525,7 +465,7 @@ const asyncFds: Record<string, Op> = {
   'iterator.next': {
     args: () => [],
     call: () => (iterators.length === 0 ? undefined : pick(iterators)?.next()),
-    after: (result) => follow('iterator.next', result),
+    after: (result) => follow('iterator.next', result, keepGuard),
   },
   'iterator.return': {
     weight: 0.3,
