@@ -8,6 +8,8 @@
  *   node scripts/soak.mjs stress [--events 10000000] [--seed N]
  *   node scripts/soak.mjs streams [--bytes 10000000000] [--at-once 8] [--seed N]
  *   node scripts/soak.mjs connections [--count 1000000] [--at-once 16]
+ *   node scripts/soak.mjs connects [--count 100000] [--at-once 50] [--seed N]
+ *   node scripts/soak.mjs blocked [--count 1000]
  *
  * `ASYNCFD_DRIVER`, `ASYNCFD_POLLING` and `ASYNCFD_SEED` work here as everywhere.
  */
@@ -112,6 +114,76 @@ const soaks = {
     await listener.close()
     if (resident.at(-1) - resident[resident.length >> 1] > 40) fail('resident memory grows')
     console.log(`${bytes} bytes arrived as they were sent, ${ended} operations were ended; ${JSON.stringify(reactor.metrics())}`)
+  },
+
+  async connects() {
+    const { manyConnects, servers } = await helper('connects')
+    const { holdings, settled } = await helper('workers')
+    const { fullListener, listening } = await helper('sockets')
+    const { refusedAddress } = await helper('fixtures')
+    const tls = await import('node:tls')
+    const { cert, key } = await import('../build/__test__/fixtures/certificate.js')
+    const random = new Random(chooseSeed())
+    const count = Number(flags.count ?? 100_000)
+    const atOnce = Number(flags['at-once'] ?? 50)
+    const teardowns = []
+    const t = { teardown: (end) => teardowns.unshift(end) }
+    const places = {
+      open: (await listening(t, servers.open())).port,
+      mute: (await listening(t, servers.mute())).port,
+      tls: (await listening(t, tls.createServer({ key, cert }))).port,
+      full: (await fullListener(t)).port,
+      refused: refusedAddress(t).port,
+    }
+    console.log(`seed ${random.seed}; ${count} connects, ${atOnce} at once`)
+    await manyConnects(places, random, 2000, atOnce)
+    const before = await settled({ threads: 0, fds: 0 }, 500)
+    const resident = []
+    const ways = await manyConnects(places, random, count, atOnce, (done) => {
+      globalThis.gc?.()
+      resident.push(Math.round(process.memoryUsage.rss() / 2 ** 20))
+      console.log(`${done} connects, ${seconds()} s, resident ${resident.at(-1)} MiB, ${JSON.stringify(holdings())}`)
+    })
+    const after = await settled(before)
+    const { timers, refs } = reactor.metrics()
+    console.log(`${JSON.stringify(ways)}; before ${JSON.stringify(before)}, after ${JSON.stringify({ ...after, timers, refs })}`)
+    if (after.fds > before.fds || after.threads > before.threads) fail('descriptors or threads were left behind')
+    if (timers !== 0 || refs !== 0) fail('timers were left behind')
+    if (resident.at(-1) - resident[resident.length >> 1] > 40) fail('resident memory grows')
+    for (const end of teardowns) await end()
+  },
+
+  async blocked() {
+    const { blockedRound, nodes, ours, SCENES, startPeers } = await helper('blocked')
+    const { fullListener } = await helper('sockets')
+    const { tmpdir } = await import('node:os')
+    const count = Number(flags.count ?? 1000)
+    const teardowns = []
+    const { port } = await fullListener({ teardown: (end) => teardowns.unshift(end) })
+    const peers = await startPeers(`${tmpdir()}/asyncfd-blocked-${process.pid}`, port)
+    console.log("phase, transport: answered in the kernel and blamed, silent and missed; ours, then Node's own and a plain timer")
+    for (const [transport, phase] of SCENES) {
+      const perRound = phase === 'write' ? 5 : 50
+      const line = []
+      for (const [name, limit] of Object.entries({ ours, nodes })) {
+        const all = { answered: 0, false_timeouts: 0, silent: 0, missed: 0, most_turns: 0, others: 0 }
+        // Theirs needs no thousand to be seen.
+        const rounds = Math.ceil((name === 'ours' ? count : Math.min(count, 100)) / perRound)
+        for (let round = 0; round < rounds; round++) {
+          const one = await blockedRound(peers, transport, phase, perRound, limit)
+          for (const key of ['answered', 'false_timeouts', 'silent', 'missed']) all[key] += one[key]
+          all.others += one.others.length
+          all.most_turns = Math.max(all.most_turns, one.turns)
+        }
+        line.push(
+          `${name} ${all.false_timeouts} of ${all.answered}, ${all.missed} of ${all.silent}, at most ${all.most_turns} turns${all.others ? `, ${all.others} other errors` : ''}`,
+        )
+        if (name === 'ours' && (all.false_timeouts > 0 || all.missed > 0 || all.others > 0)) fail(`${phase}, ${transport}`)
+      }
+      console.log(`${phase}, ${transport}: ${line.join('; ')}; ${seconds()} s`)
+    }
+    await peers.stop()
+    for (const end of teardowns) await end()
   },
 
   async connections() {
