@@ -5,7 +5,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { canPin, script, start } from '../harness/child.js'
 import type { Measured } from '../harness/measure.js'
@@ -48,19 +51,30 @@ function runtime(path: string, args: string[], kind: string): string[] | undefin
 
 class Server implements AsyncDisposable {
   readonly #child: ChildProcess
+  readonly #lines: AsyncIterator<string>
 
   private constructor(
     child: ChildProcess,
+    lines: AsyncIterator<string>,
     readonly port: string,
   ) {
     this.#child = child
+    this.#lines = lines
   }
 
   static async start(command: readonly string[]): Promise<Server> {
     const line = canPin ? ['taskset', '-c', SERVER_CORE, ...command] : [...command]
     const child = spawn(line[0]!, line.slice(1), { stdio: ['pipe', 'pipe', 'ignore'] })
-    const [first] = await once(child.stdout!, 'data')
-    return new Server(child, String(first).trim())
+    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+    return new Server(child, lines, String((await lines.next()).value))
+  }
+
+  /** The next line that it prints; asks for it first, if there is something to ask. */
+  async line(question?: string): Promise<string> {
+    if (question !== undefined) this.#child.stdin!.write(`${question}\n`)
+    const { value, done } = await this.#lines.next()
+    if (done) throw new Error('it ended without an answer')
+    return value
   }
 
   /** CPU it has used, in milliseconds; NaN where the system does not tell. */
@@ -221,7 +235,104 @@ function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]
   ]
 }
 
+/** Connections that are there before memory is looked at: what the first ones cost is not theirs alone. */
+const WARM = 500
+const IDLE = 10_000
+
+async function idle(kind: string): Promise<Measured> {
+  await using server = await Server.start([process.execPath, '--expose-gc', script('net/idle.js'), kind])
+  // It holds the other ends: neither process comes to its limit of descriptors.
+  await using client = await Server.start([process.execPath, script('net/hold.js'), server.port, String(WARM)])
+  const look = async (connections: number) => {
+    for (;;) {
+      const seen = JSON.parse(await server.line('memory')) as Measured
+      if (seen.connections === connections) return seen
+    }
+  }
+  const before = await look(WARM)
+  await client.line(String(IDLE))
+  const after = await look(WARM + IDLE)
+  const each = (key: string) => (after[key]! - before[key]!) / IDLE
+  return { rss: each('rss'), heap: each('heapUsed'), external: each('external') }
+}
+
+async function* idleConnections({ rounds }: Effort): AsyncGenerator<Group> {
+  const title = '10,000 idle connections with an armed idle timeout: memory of each'
+  const kinds = { 'asyncfd, chunks() and setTimeouts()': 'asyncfd', 'node:net, data and setTimeout()': 'node' }
+  const [ours, theirs] = Object.keys(kinds) as [string, string]
+  const done = await interleave(
+    title,
+    Object.entries(kinds).map(([name, kind]) => ({ name, run: () => idle(kind) })),
+    Math.min(rounds, 3),
+  )
+  const of = (name: string, key = 'rss') => figure(done, name, key)
+  const bytes = (name: string) => `${Math.round(spread(of(name)).median)} bytes`
+  const parts = [ours, theirs].map((name) => {
+    const [heap, external] = ['heap', 'external'].map((key) => Math.round(spread(of(name, key)).median))
+    return `${name}: ${heap} bytes of JavaScript's heap, ${external} of buffers`
+  })
+  const rows: Row[] = [
+    { name: ours, figure: bytes(ours), ratio: ratio(of(ours), of(theirs)), peer: 'node:net', bar: most(0.25) },
+    { name: theirs, figure: bytes(theirs) },
+  ]
+  const notes = [`growth of the server's resident memory from ${WARM} to ${WARM + IDLE} connections, after garbage collection`]
+  yield { title, notes: [...notes, "without the kernel's, which is the same for all", ...parts], rows }
+}
+
+/** How much goes to the file for each millisecond of effort. */
+const FILE_BYTES_PER_MS = 1 << 20
+
+/** A folder in memory: a disk that is busy writing would be all that is measured. */
+function roomForFiles(): string {
+  try {
+    const { bavail, bsize } = statfsSync('/dev/shm')
+    if (bavail * bsize > 2 ** 30) return '/dev/shm'
+  } catch {
+    // Not Linux.
+  }
+  return tmpdir()
+}
+
+async function toFile(kind: string, bytes: number): Promise<Measured> {
+  const folder = mkdtempSync(join(roomForFiles(), 'asyncfd-bench-'))
+  try {
+    await using server = await Server.start([process.execPath, script('net/file.js'), kind, join(folder, 'file')])
+    // The first is for the compiler.
+    for (const size of [bytes >> 3, bytes]) {
+      await start(process.execPath, [script('net/send.js'), server.port, String(size)], LOAD_CORE).measured
+      const measured = JSON.parse(await server.line()) as Measured
+      if (measured.bytes !== size) throw new Error(`${measured.bytes} of ${size} bytes arrived`)
+      if (size === bytes) return { perSecond: size / (measured.ms! / 1000), cpuMs: measured.cpuMs! }
+    }
+    throw new Error('nothing was measured')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function* piped({ rounds, ms }: Effort): AsyncGenerator<Group> {
+  const title = 'A connection piped to a file: bytes'
+  const kinds = { 'asyncfd, toReadable()': 'asyncfd', 'node:net, socket': 'node' }
+  const [ours, theirs] = Object.keys(kinds) as [string, string]
+  const size = ms * FILE_BYTES_PER_MS
+  const done = await interleave(
+    title,
+    Object.entries(kinds).map(([name, kind]) => ({ name, run: () => toFile(kind, size) })),
+    rounds,
+  )
+  const of = (name: string) => figure(done, name, 'perSecond')
+  const speed = (name: string) => `${Math.round(spread(of(name)).median / 1e6).toLocaleString('en')} MB/s`
+  const rows: Row[] = [
+    { name: ours, figure: speed(ours), ratio: ratio(of(ours), of(theirs)), peer: 'node:net', bar: least(1) },
+    { name: theirs, figure: speed(theirs) },
+  ]
+  const cpu = (name: string) =>
+    `${name}: ${((spread(figure(done, name, 'cpuMs')).median * 1e6) / (size >> 10)).toFixed(0)} ns of CPU per KiB`
+  const notes = [`${size >> 20} MiB in each round, to ${roomForFiles()}; server alone on one core, sender on another`]
+  yield { title, notes: [...notes, cpu(ours), cpu(theirs)], rows }
+}
+
 export const benchmark: Benchmark = {
   versions: () => ({ node: process.versions.node }),
-  parts: Object.fromEntries(parts()),
+  parts: { ...Object.fromEntries(parts()), idle: idleConnections, file: piped },
 }
