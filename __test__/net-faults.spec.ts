@@ -4,7 +4,7 @@
  * Portable: bun, deno
  */
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { type NetConnectOpts, connect as nodeConnect } from 'node:net'
 import { constants } from 'node:os'
 import { join } from 'node:path'
@@ -572,6 +572,13 @@ test('accepting with a socket that is no listener fails, and does not go on for 
 
 // Signals.
 
+/** The threads that wait for the threaded driver: a signal is taken by the thread whose number it is sent to. */
+function waitingThreads(pid: number): number[] {
+  if (!onLinux) return []
+  const tasks = readdirSync(`/proc/${pid}/task`)
+  return tasks.filter((id) => readFileSync(`/proc/${pid}/task/${id}/comm`, 'utf8').trim() === 'asyncfd').map(Number)
+}
+
 test('signals during reads, writes, accepts and waits: none of them fails, and no byte is lost', async (t) => {
   const child = await Child.start('net-signals', [])
   await child.said('ready')
@@ -582,10 +589,12 @@ test('signals during reads, writes, accepts and waits: none of them fails, and n
   })
   while (!over) {
     try {
-      child.kill('SIGUSR2')
-      sent++
+      for (const id of [child.pid, ...waitingThreads(child.pid)]) {
+        process.kill(id, 'SIGUSR2')
+        sent++
+      }
     } catch {
-      break // it has just ended
+      // A thread has ended, or all of it.
     }
     await new Promise((resolve) => setImmediate(resolve))
   }

@@ -164,7 +164,10 @@ export class TcpStream extends Async<number> {
     return this
   }
 
-  /** What closing does with what was not sent: null (default) goes on sending it, 0 throws it away and resets, else so many ms at most. */
+  /**
+   * What closing does with what was not sent: null (default) goes on sending it, 0 throws it away and resets, else it is sent for so many ms
+   * (whole seconds) at most. On Linux closing blocks this thread meanwhile, though the socket is non-blocking: use null or 0.
+   */
   setLinger(ms: number | null): this {
     const value = Int32Array.of(ms === null ? 0 : 1, ms === null || ms === 0 ? 0 : seconds('ms', ms))
     setSocketOption(this.open, constants.SOL_SOCKET, constants.SO_LINGER, value)
