@@ -9,7 +9,7 @@
  *   node scripts/soak.mjs streams [--bytes 10000000000] [--at-once 8] [--seed N]
  *   node scripts/soak.mjs connections [--count 1000000] [--at-once 16]
  *   node scripts/soak.mjs connects [--count 100000] [--at-once 50] [--seed N]
- *   node scripts/soak.mjs blocked [--count 1000]
+ *   node scripts/soak.mjs blocked [--count 1000] [--of phase,...]
  *
  * `ASYNCFD_DRIVER`, `ASYNCFD_POLLING` and `ASYNCFD_SEED` work here as everywhere.
  */
@@ -163,6 +163,7 @@ const soaks = {
     const peers = await startPeers(`${tmpdir()}/asyncfd-blocked-${process.pid}`, port)
     console.log("phase, transport: answered in the kernel and blamed, silent and missed; ours, then Node's own and a plain timer")
     for (const [transport, phase] of SCENES) {
+      if (flags.of && !flags.of.split(',').includes(phase)) continue
       const perRound = phase === 'write' ? 5 : 50
       const line = []
       for (const [name, limit] of Object.entries({ ours, nodes })) {

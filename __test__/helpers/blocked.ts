@@ -29,6 +29,8 @@ export interface Peers {
   readonly path: string
   /** Of a listener that accepts nothing more. */
   readonly full: number
+  /** Has those read on that were asked to. */
+  readOn(): void
   stop(): Promise<void>
 }
 
@@ -42,7 +44,7 @@ export async function startPeers(path: string, full: number): Promise<Peers> {
     child.stdin.end()
     await ended
   }
-  return { ports: JSON.parse(line), path, full, stop }
+  return { ports: JSON.parse(line), path, full, readOn: () => void child.stdin.write('\n'), stop }
 }
 
 /** What became of the sockets of a round. */
@@ -95,36 +97,48 @@ function connect(peers: Peers, transport: Transport, phase: BlockedPhase, answer
   return transport === 'unix' ? net.connect({ path }) : net.connect({ host, port })
 }
 
-/** Brings a socket to where the phase begins, and begins it. `limit` puts the limit on. */
-async function begin(peers: Peers, transport: Transport, phase: BlockedPhase, answers: boolean, limit: Limit): Promise<One> {
+/** More than the kernel takes at once, of either kind. */
+const LARGE = { true: Buffer.alloc(30_000_000, 'd'), false: Buffer.alloc(30_000_000, 'n') }
+
+/** Waits until the kernel takes no more of what is queued. */
+async function untilFull(socket: Socket): Promise<void> {
+  const { _handle: handle } = socket as unknown as { _handle: { writeQueueSize: number; _parent?: { writeQueueSize: number } } }
+  const queued = () => (handle._parent ?? handle).writeQueueSize
+  for (let same = 0, last = -1; same < 3; last = queued()) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    same = queued() === last ? same + 1 : 0
+  }
+}
+
+/** Brings a socket to where the phase begins. The second function begins it: `limit` puts the limit on. */
+async function bring(peers: Peers, transport: Transport, phase: BlockedPhase, answers: boolean): Promise<(limit: Limit) => One> {
   const socket = connect(peers, transport, phase, answers)
   const events = phase === 'connect' || phase === 'write' ? POLLOUT : POLLIN
-  const one: One = {
-    socket,
-    answers,
-    ready: () => (phase === 'lookup' ? null : kernelHas(socket, events)),
-    error: null,
-    done: false,
-  }
+  const ready = () => (phase === 'lookup' ? null : kernelHas(socket, events))
+  const one: One = { socket, answers, ready, error: null, done: false }
   socket.on('error', (error) => {
     one.error = error
   })
-  const early = phase === 'lookup' || phase === 'connect'
-  if (!early) await once(socket, phase === 'secureConnect' || transport !== 'tls' ? 'connect' : 'secureConnect')
-  limit(socket, phase)
-  if (early) socket.on('connect', () => socket.destroy())
-  else if (phase === 'secureConnect') socket.on('secureConnect', () => socket.destroy())
-  else if (phase === 'write') socket.write(Buffer.alloc(8_000_000, answers ? 'd' : 'n'), () => socket.destroy())
-  else {
-    if (phase === 'total') socket.on('end', () => socket.destroy())
-    else socket.on('data', () => socket.destroy())
-    if (phase === 'total') socket.resume()
-    socket.write(answers ? (phase === 'total' ? 'c' : 'a') : 's')
-  }
   socket.on('close', () => {
     one.done = true
   })
-  return one
+  const end = () => void socket.destroy()
+  const early = phase === 'lookup' || phase === 'connect'
+  if (!early && phase !== 'secureConnect') await once(socket, transport === 'tls' ? 'secureConnect' : 'connect')
+  if (phase === 'write') {
+    socket.write(LARGE[`${answers}`], end)
+    await untilFull(socket)
+  }
+  return (limit) => {
+    limit(socket, phase)
+    if (early) socket.on('connect', end)
+    else if (phase === 'secureConnect') socket.on('secureConnect', end)
+    else if (phase !== 'write') {
+      socket.resume().on(phase === 'total' ? 'end' : 'data', end)
+      socket.write(answers ? (phase === 'total' ? 'c' : 'a') : 's')
+    }
+    return one
+  }
 }
 
 /** A request of http's, over a socket with limits. */
@@ -180,8 +194,12 @@ export async function blockedRound(
   limit: Limit = ours,
 ): Promise<Outcome> {
   const make = (_: unknown, i: number) =>
-    transport === 'http' ? request(peers, i % 2 === 0, limit) : begin(peers, transport, phase, i % 2 === 0, limit)
-  const all = await Promise.all(Array.from({ length: count * 2 }, make))
+    transport === 'http' ? request(peers, i % 2 === 0, limit) : bring(peers, transport, phase, i % 2 === 0)
+  const brought = await Promise.all(Array.from({ length: count * 2 }, make))
+  const all = brought.map((one) => (typeof one === 'function' ? one(limit) : one))
+  // A handshake begins when the connection is there.
+  if (phase === 'secureConnect') await Promise.all(all.map(({ socket }) => !socket.connecting || once(socket, 'connect')))
+  if (phase === 'write') peers.readOn()
   // What was written by now is on its way.
   await new Promise(setImmediate)
   const from = performance.now()
