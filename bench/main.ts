@@ -27,6 +27,7 @@ export interface Benchmark {
 const benchmarks: Record<string, () => Promise<Benchmark>> = {
   fd: async () => (await import('./fd/benchmark.js')).benchmark,
   net: async () => (await import('./net/benchmark.js')).benchmark,
+  timeouts: async () => (await import('./timeouts/benchmark.js')).benchmark,
   time: async () => (await import('./time/benchmark.js')).benchmark,
 }
 
@@ -45,7 +46,7 @@ const load = name === undefined ? undefined : benchmarks[name]
 if (load === undefined || values.help === true) {
   console.log(`npm run bench -- NAME [--quick] [--only PART] [--json FILE] [--markdown]\n\nNAME is one of: ${Object.keys(benchmarks).join(', ')}
 --quick      fewer and shorter rounds
---only PART  only one part; of fd: own, fed, registered, calls, costs; of net: small, large, pingpong, accept, udp, idle, file; of time: operations, millions, deadlines, firing, turns, memory, accuracy
+--only PART  only one part; of fd: own, fed, registered, calls, costs; of net: small, large, pingpong, accept, udp, idle, file; of time: operations, millions, deadlines, firing, turns, memory, accuracy; of timeouts: packets, connects, armed, lateness
 --json FILE  all numbers
 --markdown   the report as docs/BENCHMARKS.md has it`)
   process.exit(values.help === true ? 0 : 1)

@@ -3,17 +3,15 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { canPin, script, start } from '../harness/child.js'
+import { script, start } from '../harness/child.js'
 import type { Measured } from '../harness/measure.js'
 import { rustBinary } from '../harness/peers.js'
 import { type Entry, figure, interleave } from '../harness/rounds.js'
+import { LOAD_CORE, load, Server } from '../harness/server.js'
 import { ratio, spread } from '../harness/stats.js'
 import type { Bar, Group, Row } from '../harness/table.js'
 import type { Benchmark, Effort } from '../main.js'
@@ -23,8 +21,6 @@ const most = (value: number): Bar => ({ at: 'most', value })
 const perSecond = (value: number) => `${Math.round(value).toLocaleString('en')}/s`
 const micros = (value: number) => `${value.toFixed(1)} us`
 
-const SERVER_CORE = '0'
-const LOAD_CORE = 1
 const LOAD_FACTOR = 3
 const runtimes = fileURLToPath(new URL('../../../scripts/runtimes/node_modules', import.meta.url))
 
@@ -47,65 +43,6 @@ const contenders: Record<string, () => string[] | undefined> = {
 function runtime(path: string, args: string[], kind: string): string[] | undefined {
   const binary = `${runtimes}/${path}`
   return existsSync(binary) ? [binary, ...args, script('net/server.js'), kind] : undefined
-}
-
-class Server implements AsyncDisposable {
-  readonly #child: ChildProcess
-  readonly #lines: AsyncIterator<string>
-
-  private constructor(
-    child: ChildProcess,
-    lines: AsyncIterator<string>,
-    readonly port: string,
-  ) {
-    this.#child = child
-    this.#lines = lines
-  }
-
-  static async start(command: readonly string[]): Promise<Server> {
-    const line = canPin ? ['taskset', '-c', SERVER_CORE, ...command] : [...command]
-    const child = spawn(line[0]!, line.slice(1), { stdio: ['pipe', 'pipe', 'ignore'] })
-    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
-    return new Server(child, lines, String((await lines.next()).value))
-  }
-
-  /** The next line that it prints; asks for it first, if there is something to ask. */
-  async line(question?: string): Promise<string> {
-    if (question !== undefined) this.#child.stdin!.write(`${question}\n`)
-    const { value, done } = await this.#lines.next()
-    if (done) throw new Error('it ended without an answer')
-    return value
-  }
-
-  /** CPU it has used, in milliseconds; NaN where the system does not tell. */
-  cpu(): number {
-    try {
-      const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-      return (Number(fields[11]) + Number(fields[12])) * 10
-    } catch {
-      return Number.NaN
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null) return
-    const ended = once(this.#child, 'exit')
-    this.#child.stdin!.end()
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 2000)
-    await ended
-    clearTimeout(timer)
-  }
-}
-
-async function load(command: readonly string[], mode: string, ...args: (number | string)[]): Promise<Measured> {
-  await using server = await Server.start(command)
-  const before = server.cpu()
-  const measured = await start(
-    rustBinary('echo'),
-    [mode, `127.0.0.1:${server.port}`, ...args.map(String)],
-    canPin ? LOAD_CORE : undefined,
-  ).measured
-  return { ...measured, cpuMs: server.cpu() - before }
 }
 
 /** The contenders that can be had, and notes on the others. */
