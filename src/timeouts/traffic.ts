@@ -25,6 +25,10 @@ export interface Inside {
   /** The name that is looked up. */
   readonly _host?: string | null
   readonly encrypted?: boolean
+  /** Bytes of writes that are over, or under way. */
+  readonly _bytesDispatched?: number
+  /** The bytes of the write that is under way. */
+  readonly _writableState?: { readonly writelen?: number }
   readonly secureConnecting?: boolean
   /** Called by Node at every packet, either way, whether anybody has set a timeout or not. */
   _unrefTimer?(this: Socket): void
@@ -58,11 +62,13 @@ export function accepted(socket: Socket): number {
   const handle = rawHandle(socket)
   if (handle?.bytesWritten !== undefined && handle.writeQueueSize !== undefined)
     return handle.bytesWritten - handle.writeQueueSize
-  return (socket.bytesWritten ?? 0) - socket.writableLength
+  // Not `bytesWritten`: it looks through what is queued, and fails in the midst of a write there.
+  const { _bytesDispatched: begun = 0, _writableState: state } = inside(socket)
+  return begun - (state?.writelen ?? 0)
 }
 
 /** Bytes given to the kernel so far, those included that it has not taken yet. */
-export const handed = (socket: Socket): number => rawHandle(socket)?.bytesWritten ?? socket.bytesWritten
+export const handed = (socket: Socket): number => rawHandle(socket)?.bytesWritten ?? inside(socket)._bytesDispatched ?? 0
 
 /** Whether what it reads and writes is not what goes over the wire. */
 export const isEncrypted = (socket: Socket): boolean => inside(socket).encrypted === true
