@@ -48,14 +48,18 @@ export function serve(
   return listening(t, net.createServer({ noDelay: true, ...options }, onConnection), where)
 }
 
-/** Two connected sockets. Neither reads until the test makes it. */
-export async function connectedPair(t: T, options: Partial<net.TcpNetConnectOpts> = {}): Promise<[socket: Socket, peer: Socket]> {
+/** Two connected sockets, of TCP or of a path. Neither reads until the test makes it. */
+export async function connectedPair(
+  t: T,
+  { path, ...options }: Partial<net.TcpNetConnectOpts> & { path?: string } = {},
+): Promise<[socket: Socket, peer: Socket]> {
   let arrived: (peer: Socket) => void = () => {}
   const peer = new Promise<Socket>((resolve) => {
     arrived = resolve
   })
-  const { port } = await serve(t, arrived, undefined, { allowHalfOpen: options.allowHalfOpen ?? false, pauseOnConnect: true })
-  const socket = ending(t, net.connect({ port, host: '127.0.0.1', ...options }))
+  const where = path === undefined ? undefined : { path }
+  const { port } = await serve(t, arrived, where, { allowHalfOpen: options.allowHalfOpen ?? false, pauseOnConnect: true })
+  const socket = ending(t, net.connect(path === undefined ? { port, host: '127.0.0.1', ...options } : { path, ...options }))
   await once(socket, 'connect')
   return [socket, await peer]
 }

@@ -10,6 +10,7 @@ import { captureContext } from '../timers/context.js'
 import { exceeded, type Peer } from './error.js'
 import { Idle, type Limit, Read, Response, Span, Write } from './limit.js'
 import { type Limits, PHASES, type Phase, type Phases, readPhases } from './phases.js'
+import { Taps } from './taps.js'
 import { fdOf, hasInput, hasRoom, inside } from './traffic.js'
 
 /** Where a socket is in its life. */
@@ -30,8 +31,6 @@ const STAGES: Record<Phase, readonly Stage[]> = {
 /** What tells that a socket goes on to its next stage. What a client takes away of these is made up for at the next packet. */
 const EVENTS = ['lookup', 'connectionAttempt', 'connect', 'secureConnect', 'secure', 'close'] as const
 
-type Method = '_write' | '_writev' | '_unrefTimer' | 'push' | 'connect'
-
 /** The limits of one socket, until it closes or they are taken away. */
 export class TimeoutGuard implements Disposable {
   readonly #socket: Socket
@@ -41,8 +40,9 @@ export class TimeoutGuard implements Disposable {
   #peer: Peer = {}
   readonly #attempts: ConnectAttempt[]
   readonly #context = captureContext()
-  /** Taken back when it ends. */
-  #undo: (() => void)[] = []
+  readonly #taps: Taps
+  /** Those of the limits that are told of traffic. */
+  #traffic: { idle?: Idle; response?: Response; read?: Read; write?: Write } = {}
   #received = 0
   #ended = false
   /** @internal When the connection's life began, if it has. */
@@ -51,6 +51,7 @@ export class TimeoutGuard implements Disposable {
   /** @internal */
   constructor(socket: Socket, limits: Limits, begun?: number, attempts: ConnectAttempt[] = []) {
     this.#socket = socket
+    this.#taps = new Taps(socket)
     this.begun = begun
     this.#attempts = attempts
     this.#set(limits)
@@ -68,9 +69,9 @@ export class TimeoutGuard implements Disposable {
       const attempt = this.#attempts.find((one) => one.address === address && one.port === port && one.error === undefined)
       if (attempt !== undefined) attempt.error = error
     }
-    this.#listen('lookup', onLookup)
-    this.#listen('connectionAttempt', onAttempt)
-    this.#listen('connectionAttemptFailed', onFailure)
+    this.#taps.listen('lookup', onLookup)
+    this.#taps.listen('connectionAttempt', onAttempt)
+    this.#taps.listen('connectionAttemptFailed', onFailure)
     const sync = () => {
       this.sync()
       // What waited for the connection is written by other listeners of the same event.
@@ -78,8 +79,8 @@ export class TimeoutGuard implements Disposable {
         for (const limit of this.#limits.values()) if (limit.running) limit.look()
       })
     }
-    for (const event of EVENTS) this.#listen(event, sync)
-    this.#listen('resume', () => this.#as('read', Read)?.came())
+    for (const event of EVENTS) this.#taps.listen(event, sync)
+    this.#taps.listen('resume', () => this.#traffic.read?.came())
     this.sync()
   }
 
@@ -114,7 +115,14 @@ export class TimeoutGuard implements Disposable {
       this.#limits.delete(phase)
       if (ms > 0) this.#limits.set(phase, this.#limit(phase, ms))
     }
-    this.#hook()
+    this.#traffic = {}
+    for (const limit of this.#limits.values()) {
+      if (limit instanceof Idle) this.#traffic.idle = limit
+      else if (limit instanceof Response) this.#traffic.response = limit
+      else if (limit instanceof Read) this.#traffic.read = limit
+      else if (limit instanceof Write) this.#traffic.write = limit
+    }
+    this.#hear()
   }
 
   #limit(phase: Phase, ms: number): Limit {
@@ -137,67 +145,32 @@ export class TimeoutGuard implements Disposable {
     }
   }
 
-  #as<L extends Limit>(phase: Phase, kind: new (...args: never[]) => L): L | undefined {
-    const limit = this.#limits.get(phase)
-    return limit instanceof kind && limit.running ? limit : undefined
-  }
-
-  #listen(event: string, listener: (...args: never[]) => void): void {
-    this.#socket.on(event, listener as (...args: unknown[]) => void)
-    this.#undo.push(() => this.#socket.off(event, listener as (...args: unknown[]) => void))
-  }
-
-  #hooked = new Set<Method>()
-
   /** Hears of what has no event, as far as any limit wants to know. */
-  #hook(): void {
+  #hear(): void {
     const { idle, response, read, write } = this.#phases
-    if (idle || response || write) {
-      const wrote = () => {
-        this.#as('idle', Idle)?.wrote()
-        this.#as('response', Response)?.wrote()
-        this.#as('write', Write)?.wrote()
-      }
-      this.#around('_write', undefined, wrote)
-      this.#around('_writev', undefined, wrote)
-    }
+    if (idle || response || write) this.#taps.written(() => this.#wrote())
     if (response || read) {
       this.#received = this.#socket.bytesRead
       // Node has ways to receive that go past `push`; elsewhere the count comes after the call.
       if (ON_NODE) {
-        this.#around('_unrefTimer', () => {
+        this.#taps.touched(() => {
           this.#isOwn = true
           this.#touched()
         })
-        this.#hearAbove()
+        this.#taps.above(() => {
+          const isOwn = this.#isOwn
+          this.#isOwn = false
+          if (!isOwn && !this.#touched()) this.#traffic.response?.mayHaveWritten()
+        })
       } else {
-        this.#around('push', () => this.#came())
+        this.#taps.pushed(() => this.#came())
       }
     }
-    if (this.#stage() === 'unconnected') this.#around('connect', undefined, () => this.sync())
+    if (this.#stage() === 'unconnected') this.#taps.connecting(() => this.sync())
   }
 
-  /** Calls `before` and `after` with a method of the socket. */
-  #around(name: Method, before: (() => void) | undefined, after?: () => void): void {
-    const socket = inside(this.#socket)
-    const method = socket[name] as ((...args: unknown[]) => unknown) | undefined
-    if (method === undefined || this.#hooked.has(name)) return
-    this.#hooked.add(name)
-    const own = Object.getOwnPropertyDescriptor(socket, name)
-    const hooked = function (this: Socket, ...args: unknown[]) {
-      before?.()
-      const result = method.apply(this, args)
-      after?.()
-      return result
-    }
-    Object.defineProperty(socket, name, { value: hooked, configurable: true, writable: true })
-    this.#undo.push(() => {
-      // Somebody else's on top of ours stays; ours then calls nobody who has anything left to do.
-      if (socket[name] !== hooked) return
-      if (own === undefined) Reflect.deleteProperty(socket, name)
-      else Object.defineProperty(socket, name, own)
-    })
-  }
+  /** Whether it is our own socket that asks for the one below. */
+  #isOwn = false
 
   /** Something came, or is about to be written, or was. */
   #touched(): boolean {
@@ -208,41 +181,17 @@ export class TimeoutGuard implements Disposable {
     return true
   }
 
-  /** Whether what asks for the socket below ours is our own socket. */
-  #isOwn = false
-
-  /**
-   * Hears of the traffic of a socket that encrypts on top of ours, whose bytes go past us: at every packet it goes down to the lowest
-   * socket by `_parent`. Our own packets do that too.
-   */
-  #hearAbove(): void {
-    const socket = this.#socket
-    const own = Object.getOwnPropertyDescriptor(socket, '_parent')
-    if (own?.configurable !== true || this.#hears) return
-    this.#hears = true
-    let { value } = own
-    const asked = () => {
-      const isOwn = this.#isOwn
-      this.#isOwn = false
-      if (!isOwn && !this.#touched()) this.#as('response', Response)?.mayHaveWritten()
-      return own.get === undefined ? value : own.get.call(socket)
-    }
-    const set = (parent: unknown) => {
-      if (own.set === undefined) value = parent
-      else own.set.call(socket, parent)
-    }
-    Object.defineProperty(socket, '_parent', { get: asked, set, enumerable: own.enumerable === true, configurable: true })
-    this.#undo.push(() => {
-      if (Object.getOwnPropertyDescriptor(socket, '_parent')?.get !== asked) return
-      Object.defineProperty(socket, '_parent', own.get === undefined ? { ...own, value } : own)
-    })
+  #came(): void {
+    const { response, read } = this.#traffic
+    response?.came()
+    read?.came()
   }
 
-  #hears = false
-
-  #came(): void {
-    this.#as('response', Response)?.came()
-    this.#as('read', Read)?.came()
+  #wrote(): void {
+    const { idle, response, write } = this.#traffic
+    idle?.wrote()
+    response?.wrote()
+    write?.wrote()
   }
 
   #stage(): Stage {
@@ -290,7 +239,7 @@ export class TimeoutGuard implements Disposable {
     if (this.#ended) return
     this.#ended = true
     for (const limit of this.#limits.values()) limit.stop()
-    for (const undo of this.#undo.splice(0)) undo()
+    this.#taps.end()
   }
 }
 

@@ -161,6 +161,7 @@ export class Idle extends TrafficLimit {
 
   /** Bytes were written, or queued. */
   wrote(): void {
+    if (!this.running) return
     this.#wrote = true
     this.since = theReactor().now()
   }
@@ -236,6 +237,8 @@ export class Write extends TrafficLimit {
 /** No byte comes, though somebody reads. */
 export class Read extends TrafficLimit {
   #received = 0
+  /** Whether it was told of what came since the last look. */
+  #came = false
 
   protected override begin(): void {
     this.#received = received(this.socket)
@@ -244,15 +247,17 @@ export class Read extends TrafficLimit {
 
   /** Something came, or somebody reads again. */
   came(): void {
+    if (!this.running) return
     this.since = theReactor().now()
-    this.#received = received(this.socket)
+    this.#came = true
   }
 
   protected override left(now: number): number {
     const count = received(this.socket)
     // What has come and nobody was told of: a part of an encrypted record.
-    if (count !== this.#received || !isReading(this.socket)) this.since = now
+    if ((count !== this.#received && !this.#came) || !isReading(this.socket)) this.since = now
     this.#received = count
+    this.#came = false
     return super.left(now)
   }
 
