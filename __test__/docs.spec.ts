@@ -52,6 +52,24 @@ const { lookupHost, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListene
 declare const async: Async, socket: Async, fd: number, buffer: Buffer, message: Buffer, header: Buffer
 declare function serve(stream: unknown): Promise<void>
 `
+/** What fragments of `asyncfd/timeouts` may use: Node's modules and clients, by the names of their documentation. */
+const TIMEOUTS = `
+import * as http from 'node:http'
+import * as https from 'node:https'
+import * as net from 'node:net'
+import * as tls from 'node:tls'
+import { connect, connectTls, createConnection, pgStream, setUserTimeout, TimeoutError, undiciConnector, withTimeouts } from 'asyncfd/timeouts'
+import { AbstractConnector, Redis, type RedisOptions } from 'ioredis'
+import * as mysql from 'mysql2/promise'
+import nodemailer from 'nodemailer'
+import pg, { Pool } from 'pg'
+import { SocksClient } from 'socks'
+import ssh2 from 'ssh2'
+import * as undici from 'undici'
+import { Agent, fetch } from 'undici'
+import { WebSocket } from 'ws'
+declare const socket: net.Socket, ca: string
+`
 /** What fragments may use without saying where it comes from; in `asyncfd/sys` descriptors are numbers. */
 const FREE = `
 declare const buffer: Buffer, header: Buffer, body: Buffer, message: Buffer
@@ -66,6 +84,7 @@ function moduleOf(example: Example): string {
   if (isProgram(example)) return example.code
   const fd = example.file.startsWith('src/sys/') ? 'number' : 'AsyncFd'
   const { file } = example
+  if (/^(src\/timeouts\/|docs\/TIMEOUTS)/.test(file)) return `${TIMEOUTS}export async function example() {\n${example.code}}\n`
   if (/^src\/(io|net)\//.test(file) || /\b(Async|TcpStream|TcpListener|UnixStream|UdpSocket)\b/.test(example.code)) {
     return `${NET}export async function example() {\n${example.code}}\n`
   }

@@ -159,7 +159,7 @@ for (const kind of ['nodemailer', 'nodemailer over TLS', 'nodemailer by STARTTLS
       const silent = await serve(t, (socket) => socket.resume())
       await expires(t, transport(t, secure, ALL, { port: silent.port, ...quick }).send(), 'secureConnect')
     }
-    silentResolver(t)
-    await expires(t, transport(t, secure, ALL, { host: 'silent.example', port: 25, ...quick }).send(), 'lookup')
+    if (silentResolver(t))
+      await expires(t, transport(t, secure, ALL, { host: 'silent.example', port: 25, ...quick }).send(), 'lookup')
   })
 }

@@ -96,7 +96,6 @@ for (const secure of [false, true]) {
     // The server of MySQL speaks first: nothing was written that waits for an answer.
     await expires(t, query({ idle: LIMIT }, '127.0.0.1', silent.port), 'idle')
     await expires(t, query({ read: LIMIT }, '127.0.0.1', silent.port), 'read')
-    silentResolver(t)
-    await expires(t, query(ALL, 'silent.example', 3306), 'lookup')
+    if (silentResolver(t)) await expires(t, query(ALL, 'silent.example', 3306), 'lookup')
   })
 }

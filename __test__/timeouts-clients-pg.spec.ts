@@ -100,8 +100,7 @@ for (const secure of [false, true]) {
     await expires(t, query(ALL, full.address, full.port), 'connect')
     const silent = await serve(t, (socket) => socket.resume())
     await expires(t, query(ALL, '127.0.0.1', silent.port), 'response')
-    silentResolver(t)
-    await expires(t, query(ALL, 'silent.example', 5432), 'lookup')
+    if (silentResolver(t)) await expires(t, query(ALL, 'silent.example', 5432), 'lookup')
   })
 }
 

@@ -133,8 +133,7 @@ for (const secure of [false, true]) {
     t.like(await expires(t, failed(ALL, full.address, full.port), 'connect'), { address: '127.0.0.1', port: full.port })
     const silent = await serve(t, (socket) => socket.resume())
     await expires(t, failed(ALL, '127.0.0.1', silent.port), secure ? 'secureConnect' : 'response')
-    silentResolver(t)
-    await expires(t, failed(ALL, 'silent.example', 6379), 'lookup')
+    if (silentResolver(t)) await expires(t, failed(ALL, 'silent.example', 6379), 'lookup')
   })
 }
 
