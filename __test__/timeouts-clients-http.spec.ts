@@ -1,4 +1,8 @@
-/** Limits in node:http and node:https: agents that keep connections alive, and `createConnection` of one request. */
+/**
+ * Limits in node:http and node:https: agents that keep connections alive, and `createConnection` of one request.
+ *
+ * Portable: bun
+ */
 import { once } from 'node:events'
 import http, { type IncomingMessage, type RequestOptions } from 'node:http'
 import https from 'node:https'

@@ -1,4 +1,8 @@
-/** Limits in pg, plain and encrypted, against a real PostgreSQL where there is one. */
+/**
+ * Limits in pg, plain and encrypted, against a real PostgreSQL where there is one.
+ *
+ * Portable: bun, deno
+ */
 import type { Socket } from 'node:net'
 import { type Phases, pgStream } from 'asyncfd/timeouts'
 import pg, { type ClientConfig, type PoolClient } from 'pg'

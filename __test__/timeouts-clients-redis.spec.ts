@@ -1,4 +1,8 @@
-/** Limits in ioredis, plain and encrypted, against a real Redis where there is one: its sockets come from a `Connector`. */
+/**
+ * Limits in ioredis, plain and encrypted, against a real Redis where there is one: its sockets come from a `Connector`.
+ *
+ * Portable: bun, deno
+ */
 import { connect as netConnect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { type Phases, withTimeouts } from 'asyncfd/timeouts'
@@ -130,7 +134,9 @@ for (const secure of [false, true]) {
       return failure
     }
     const full = await fullListener(t)
-    t.like(await expires(t, failed(ALL, full.address, full.port), 'connect'), { address: '127.0.0.1', port: full.port })
+    const error = await expires(t, failed(ALL, full.address, full.port), 'connect')
+    // Deno does not tell which address it tries.
+    if (!('deno' in process.versions)) t.like(error, { address: '127.0.0.1', port: full.port })
     const silent = await serve(t, (socket) => socket.resume())
     await expires(t, failed(ALL, '127.0.0.1', silent.port), secure ? 'secureConnect' : 'response')
     if (silentResolver(t)) await expires(t, failed(ALL, 'silent.example', 6379), 'lookup')

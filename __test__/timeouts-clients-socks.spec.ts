@@ -1,4 +1,8 @@
-/** Limits in socks: its `existing_socket` option, through a proxy of the test's own. What comes out of it is the same socket. */
+/**
+ * Limits in socks: its `existing_socket` option, through a proxy of the test's own. What comes out of it is the same socket.
+ *
+ * Portable: bun, deno
+ */
 import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
 import tls from 'node:tls'

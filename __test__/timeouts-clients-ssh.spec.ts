@@ -1,4 +1,8 @@
-/** Limits in ssh2: its `sock` option. The server is ssh2's own. */
+/**
+ * Limits in ssh2: its `sock` option. The server is ssh2's own.
+ *
+ * Portable: bun, deno
+ */
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'

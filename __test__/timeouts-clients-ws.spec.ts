@@ -1,4 +1,8 @@
-/** Limits in ws: its `createConnection` option. It takes every timeout of Node's away from its socket, and some listeners. */
+/**
+ * Limits in ws: its `createConnection` option. It takes every timeout of Node's away from its socket, and some listeners.
+ *
+ * Portable: bun
+ */
 import { once } from 'node:events'
 import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'

@@ -37,10 +37,19 @@ export function startMariadb({ ssl = false }: MariadbOptions = {}): Promise<Mari
     const data = join(folder, 'data')
     const socketPath = join(folder, 'mariadb.sock')
     const user = process.getuid!() === 0 ? ['--user=root'] : []
+    const own = [`--tmpdir=${folder}`] // what two at a time put into the same one collides
     const quick = ['--innodb-log-file-size=4M', '--innodb-buffer-pool-size=8M', '--innodb-flush-log-at-trx-commit=0']
     execFileSync(
       program('mariadb-install-db')!,
-      ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db', ...user, ...quick],
+      [
+        '--no-defaults',
+        `--datadir=${data}`,
+        '--auth-root-authentication-method=normal',
+        '--skip-test-db',
+        ...user,
+        ...quick,
+        ...own,
+      ],
       { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
     )
     const init = join(folder, 'init.sql')
@@ -58,7 +67,7 @@ export function startMariadb({ ssl = false }: MariadbOptions = {}): Promise<Mari
     const { pid, stop } = await run({
       name: 'MariaDB',
       folder,
-      command: [program('mariadbd')!, '--no-defaults', ...files, ...where, ...user, ...quick, ...tls],
+      command: [program('mariadbd')!, '--no-defaults', ...files, ...where, ...user, ...quick, ...own, ...tls],
       ready: /ready for connections/,
       signal: 'TERM',
     })
