@@ -5,6 +5,7 @@
  */
 import { AsyncFdError, ErrorCode, invalidArgType, invalidArgValue, outOfRange, stateError, TimeoutError } from './errors.js'
 import { Interest, Ready, readyToString } from './interest.js'
+import { watchForLeak } from './leak.js'
 import { theReactor } from './reactor.js'
 import { AsyncFdReadyGuard, attempt, type NotPromise } from './ready-guard.js'
 import { CLOSED, READ_SIDE, type Registration, readyMask, WRITE_SIDE } from './registration.js'
@@ -53,32 +54,6 @@ function checkChoice<C extends string>(name: string, value: C | undefined, choic
   return value
 }
 
-/** What a leaked `AsyncFd` leaves behind for its end. */
-interface Leak {
-  registration: Registration
-  ownedNumber: boolean
-}
-
-let warned = false
-
-const leaks = new FinalizationRegistry<Leak>(({ registration, ownedNumber }) => {
-  const { fd, reactor } = registration
-  if (registration.isEnded) return
-  const own = reactor.deregister(registration, () => stateError(ErrorCode.CLOSED, `the AsyncFd of fd ${fd} was collected`, fd))
-  if (own && ownedNumber) close(fd)
-  if (warned) return
-  warned = true
-  process.emitWarning(
-    `An AsyncFd (fd ${fd}) was garbage collected without close(). It was deregistered; further ones will not be reported`,
-    { type: 'AsyncFdLeakWarning', code: 'ASYNCFD_LEAK' },
-  )
-})
-
-/** Also for one that lost its number: V8 takes long over registrations whose object is gone. */
-function watchNoMore(registration: Registration): void {
-  leaks.unregister(registration)
-}
-
 /**
  * Associates a descriptor with the reactor, so that it can be awaited. Its flags are left alone: on a descriptor without
  * O_NONBLOCK a `read` may block even when it is ready (say `nonblocking: 'set'`).
@@ -93,7 +68,6 @@ function watchNoMore(registration: Registration): void {
  */
 export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   readonly #inner: T
-  readonly #fd: number
   readonly #owned: boolean
   /** Whether `inner.fd` is where the number came from, and so where a change of it would show. */
   readonly #watched: boolean
@@ -124,7 +98,6 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     }
     const ownedNumber = owned && typeof inner === 'number'
     this.#inner = inner
-    this.#fd = fd
     this.#owned = owned
     this.#watched = options.fd === undefined && typeof inner === 'object'
     try {
@@ -139,8 +112,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
       if (error instanceof AsyncFdError) error.inner = inner
       throw error
     }
-    leaks.register(this, { registration: this.#registration, ownedNumber }, this.#registration)
-    this.#registration.whenEnded = watchNoMore
+    watchForLeak(this, this.#registration)
   }
 
   #orDeregister(step: () => void): void {
@@ -154,7 +126,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
 
   /** The number that was registered. */
   get fd(): number {
-    return this.#fd
+    return this.#registration.fd
   }
 
   /** The object given to the constructor. */
@@ -180,9 +152,10 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
       const { fd } = this.#inner as { fd: number }
       // A getter may have done anything, closing this included.
       if (this.#registration.ended !== null) return this.#registration.ended
-      if (fd !== this.#fd) {
-        const message = `the descriptor of the object given to this AsyncFd changed from ${this.#fd} to ${fd}; close() this AsyncFd and make a new one`
-        return stateError(ErrorCode.FD_CHANGED, message, this.#fd)
+      const known = this.#registration.fd
+      if (fd !== known) {
+        const message = `the descriptor of the object given to this AsyncFd changed from ${known} to ${fd}; close() this AsyncFd and make a new one`
+        return stateError(ErrorCode.FD_CHANGED, message, known)
       }
     }
     return null
@@ -207,14 +180,14 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   #checkAsked(interest: number): void {
     const missing = interest & ~this.#registration.interest
     if (missing !== 0) {
-      const message = `fd ${this.#fd} is registered for ${readyToString(this.interest)}, so a wait for ${readyToString(missing)} would never end; add it to the interest`
-      throw stateError(ErrorCode.INTEREST, message, this.#fd)
+      const message = `fd ${this.fd} is registered for ${readyToString(this.interest)}, so a wait for ${readyToString(missing)} would never end; add it to the interest`
+      throw stateError(ErrorCode.INTEREST, message, this.fd)
     }
     if (this.#registration.closures > 0) {
       throw stateError(
         ErrorCode.REENTRANT,
         'a closure given to tryIo or asyncIo must not call waits of the same AsyncFd',
-        this.#fd,
+        this.fd,
       )
     }
   }
@@ -374,8 +347,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   }
 
   /** The latest waker of each direction. */
-  #readWaker: Waker | undefined
-  #writeWaker: Waker | undefined
+  #wakers: { read?: Waker | undefined; write?: Waker | undefined } | undefined
 
   #poll(interest: number, waker: () => void): AsyncFdReadyGuard<T> | null {
     checkFunction('waker', waker)
@@ -385,12 +357,11 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     if (registration.level) registration.refresh()
     const mask = readyMask(interest)
     const ready = registration.ready(mask)
-    const reading = interest === Interest.READABLE
-    const replaced = reading ? this.#readWaker : this.#writeWaker
+    this.#wakers ??= {}
+    const direction = interest === Interest.READABLE ? 'read' : 'write'
+    const replaced = this.#wakers[direction]
     if (replaced !== undefined) registration.unlink(replaced)
-    const latest = ready === 0 ? new Waker(registration, mask, this, waker) : undefined
-    if (reading) this.#readWaker = latest
-    else this.#writeWaker = latest
+    this.#wakers[direction] = ready === 0 ? new Waker(registration, mask, this, waker) : undefined
     return ready === 0 ? null : AsyncFd.#guard<T>(this, ready)
   }
 
@@ -434,7 +405,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
       )
         continue
       registration.unlink(entry)
-      entry.end(stateError(ErrorCode.INTEREST, `the interest of fd ${this.#fd} no longer includes what was waited for`, this.#fd))
+      entry.end(stateError(ErrorCode.INTEREST, `the interest of fd ${this.fd} no longer includes what was waited for`, this.fd))
     }
     // What is not asked for any more is not kept up to date.
     const dropped = (READ_SIDE | WRITE_SIDE) & ~asked
@@ -460,7 +431,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     this.#checkAsked(interest)
     this.#check()
     const timeout = options?.timeout ?? Infinity
-    const bits = this.#registration.reactor.probe(this.#fd, interest, timeout === Infinity ? -1 : timeout)
+    const bits = this.#registration.reactor.probe(this.#registration.fd, interest, timeout === Infinity ? -1 : timeout)
     return (bits & readyMask(interest)) !== 0
   }
 
@@ -533,6 +504,6 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     const { pending, isEnded, level } = this.#registration
     const state = isEnded ? 'closed' : `ready: ${readyToString(this.#registration.ready(Ready.ALL))}, pending: ${pending}`
-    return `AsyncFd { fd: ${this.#fd}, interest: ${readyToString(this.interest)}, trigger: ${level ? 'level' : 'edge'}, ${state} }`
+    return `AsyncFd { fd: ${this.fd}, interest: ${readyToString(this.interest)}, trigger: ${level ? 'level' : 'edge'}, ${state} }`
   }
 }

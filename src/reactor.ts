@@ -12,7 +12,7 @@ import * as board from './board.js'
 import { Board } from './board.js'
 import { ErrorCode, invalidArgValue, stateError, systemError } from './errors.js'
 import { type NativeReactor, native } from './native.js'
-import { type Entry, Registration } from './registration.js'
+import { type Entry, type Parked, Registration } from './registration.js'
 import { AHEAD, TimerQueue } from './timer-queue.js'
 
 /** Waits that may resolve at once in one iteration of the event loop; further ones wait for the next turn. */
@@ -101,11 +101,11 @@ export class Reactor {
   readonly #probe: (fd: number, interest: number, timeoutMs: number) => number
   readonly #registrations: (Registration | undefined)[] = []
   /** Entries to fire that a throwing listener kept from their turn, or that were put off to it, and what for. */
-  #queue: Entry[] = []
+  #queue: Parked[] = []
   #queueBits: number[] = []
   #queueAt = 0
   #asking: Entry[] = []
-  #parked: Entry[] = []
+  #parked: Parked[] = []
   #iteration = 0
   #immediate = 0
   #parkedCount = 0
@@ -127,6 +127,9 @@ export class Reactor {
     this.edge = this.#native.isEdge
   }
 
+  /** Told of the end of each registration, whoever brought it about. */
+  whenEnded: ((registration: Registration) => void) | null = null
+
   /** Registers `fd`. Nothing is kept when it throws. `owned` numbers are closed when the environment ends. */
   register(fd: number, interest: number, level: boolean, owned: boolean): Registration {
     let slot = this.#native.register(fd, interest, owned)
@@ -142,7 +145,7 @@ export class Reactor {
     this.#live++
     const lost = this.board.control[board.SUPERSEDED]!
     const generation = this.board.slots[slot * board.STRIDE + board.GENERATION]!
-    const registration = new Registration(this, fd, slot, generation, interest, level)
+    const registration = new Registration(this, fd, slot, generation, interest, level, owned)
     this.#registrations[slot] = registration
     if (lost !== 0) this.#lose(lost - 1)
     return registration
@@ -169,7 +172,7 @@ export class Reactor {
     const own = this.#native.deregister(registration.slot, registration.generation) === 1
     this.#registrations[registration.slot] = undefined
     this.#live--
-    registration.whenEnded?.(registration)
+    this.whenEnded?.(registration)
     for (const entry of registration.matching(-1)) {
       registration.unlink(entry)
       entry.end(registration.ended!)
@@ -286,8 +289,8 @@ export class Reactor {
     return this.#immediate++ < IMMEDIATE_PER_ITERATION
   }
 
-  /** Fires a linked entry in the next turn. */
-  park(entry: Entry): void {
+  /** Fires what is pending in the next turn. */
+  park(entry: Parked): void {
     this.#parked.push(entry)
     if (this.#parked.length === 1) {
       this.board.control[board.PARKED] = 1

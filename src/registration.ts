@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Board, READ, READ_BITS, READ_OP, READ_TICK, STRIDE, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
+import { READ, READ_BITS, READ_OP, READ_TICK, STRIDE, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
 import { type AsyncFdError, ErrorCode } from './errors.js'
 import { Interest, Ready } from './interest.js'
 import type { Reactor } from './reactor.js'
@@ -21,6 +21,17 @@ export function readyMask(interest: number): number {
   return mask
 }
 
+/** What can be fired in the next turn. */
+export interface Parked {
+  readonly registration: Registration
+  /** The ready bits that fire it. */
+  readonly mask: number
+  /** Whether it is pending. */
+  readonly linked: boolean
+  /** Something of the mask was seen. `bits` is what this event brought. May throw what a listener throws. */
+  fire(bits: number): void
+}
+
 /** A read that the native side performs. */
 export interface Reading {
   /** It came to `result` bytes in a block of the pool, to a negative errno, or to `ATTEMPT`. */
@@ -30,20 +41,18 @@ export interface Reading {
 }
 
 /** Something that waits on a registration: a promise, a subscription or a waker. */
-export abstract class Entry {
+export abstract class Entry implements Parked {
   prev: Entry | null = null
   next: Entry | null = null
   linked = false
 
   constructor(
     readonly registration: Registration,
-    /** The ready bits that fire it. */
     readonly mask: number,
     /** The AsyncFd, which thus stays reachable while something is pending. */
     readonly owner: unknown,
   ) {}
 
-  /** Something of the mask was seen. `bits` is what this event brought. May throw what a listener throws. */
   abstract fire(bits: number): void
 
   /** What an entry that stays has to do for its next event. Throws nothing. */
@@ -66,9 +75,6 @@ export class Registration {
   #ended: Error | (() => Error) | null = null
   /** The read that is asked for. */
   reading: Reading | null = null
-  /** Told of the end, whoever brought it about. */
-  whenEnded: ((registration: Registration) => void) | null = null
-  readonly #board: Board
 
   constructor(
     readonly reactor: Reactor,
@@ -79,8 +85,13 @@ export class Registration {
     public interest: number,
     /** Readiness is asked of the kernel again, instead of waiting for an edge. */
     readonly level: boolean,
-  ) {
-    this.#board = reactor.board
+    /** Whether its end ends the descriptor, too. */
+    readonly owned: boolean,
+  ) {}
+
+  /** The words of all slots. */
+  get #slots(): Uint32Array {
+    return this.reactor.board.slots
   }
 
   /** Whether it ended. */
@@ -105,17 +116,17 @@ export class Registration {
 
   /** What is known ready, of the bits in `mask`. */
   ready(mask: number): number {
-    const words = this.#board.slots
+    const words = this.#slots
     const at = this.slot * STRIDE
     return (words[at + READ_BITS]! | words[at + WRITE_BITS]!) & mask
   }
 
   get readTick(): number {
-    return this.#board.slots[this.slot * STRIDE + READ_TICK]!
+    return this.#slots[this.slot * STRIDE + READ_TICK]!
   }
 
   get writeTick(): number {
-    return this.#board.slots[this.slot * STRIDE + WRITE_TICK]!
+    return this.#slots[this.slot * STRIDE + WRITE_TICK]!
   }
 
   /**
@@ -125,7 +136,7 @@ export class Registration {
    */
   clear(bits: number, readTick: number, writeTick: number): void {
     if (this.isEnded) return
-    const words = this.#board.slots
+    const words = this.#slots
     const at = this.slot * STRIDE
     if ((bits & READ_SIDE) !== 0 && words[at + READ_TICK] === readTick) words[at + READ_BITS]! &= ~(bits & READ_SIDE) | CLOSED
     if ((bits & WRITE_SIDE) !== 0 && words[at + WRITE_TICK] === writeTick)
@@ -140,7 +151,7 @@ export class Registration {
   recheck(bits: number): number {
     if (this.isEnded) return 0
     const denied = bits & ~this.reactor.probe(this.fd, this.interest)
-    const words = this.#board.slots
+    const words = this.#slots
     const at = this.slot * STRIDE
     words[at + READ_BITS]! &= ~denied
     words[at + WRITE_BITS]! &= ~denied
@@ -151,7 +162,7 @@ export class Registration {
   /** Replaces what is known by what the kernel says now: how a level-triggered descriptor is asked. */
   refresh(): void {
     const bits = this.reactor.probe(this.fd, this.interest)
-    const words = this.#board.slots
+    const words = this.#slots
     const at = this.slot * STRIDE
     const known = words[at + READ_BITS]! | words[at + WRITE_BITS]!
     words[at + READ_BITS] = bits & READ_SIDE
@@ -163,13 +174,13 @@ export class Registration {
 
   /** A oneshot registration is armed only for what is not known ready: what we learn ourselves brings no event any more. */
   #tell(news: number): void {
-    const wanted = news & this.#board.slots[this.slot * STRIDE + WANTED]!
+    const wanted = news & this.#slots[this.slot * STRIDE + WANTED]!
     if (wanted !== 0) for (const entry of this.matching(wanted)) this.reactor.park(entry)
   }
 
   /** Asks the native side for a read: the most bytes, and how. */
   startRead(reading: Reading, read: number): void {
-    const words = this.#board.slots
+    const words = this.#slots
     const at = this.slot * STRIDE
     this.reading = reading
     words[at + READ] = read
@@ -183,19 +194,19 @@ export class Registration {
     this.reading = null
     this.pending--
     if (this.refd) this.reactor.release(1)
-    if (!this.isEnded) this.#board.slots[this.slot * STRIDE + WANTED]! &= ~READ_OP
+    if (!this.isEnded) this.#slots[this.slot * STRIDE + WANTED]! &= ~READ_OP
   }
 
   /** Whether the read was performed, and its result is on the way. */
   get hasRead(): boolean {
-    return this.#board.slots[this.slot * STRIDE + READ] === 0
+    return this.#slots[this.slot * STRIDE + READ] === 0
   }
 
   /** Adds closed states that were found by asking the kernel. */
   learnClosed(bits: number): void {
     const closed = bits & CLOSED & ~this.ready(CLOSED)
     if (closed === 0) return
-    const words = this.#board.slots
+    const words = this.#slots
     const at = this.slot * STRIDE
     words[at + READ_BITS]! |= closed & READ_SIDE
     words[at + WRITE_BITS]! |= closed & WRITE_SIDE
@@ -241,7 +252,7 @@ export class Registration {
     else this.#last.next = entry
     this.#last = entry
     this.pending++
-    this.#board.slots[this.slot * STRIDE + WANTED]! |= entry.mask
+    this.#slots[this.slot * STRIDE + WANTED]! |= entry.mask
     if (this.refd) this.reactor.hold(1)
   }
 
@@ -259,7 +270,7 @@ export class Registration {
     if (this.isEnded) return
     let wanted = this.reading === null ? 0 : READ_OP
     for (let other = this.#first; other !== null; other = other.next) wanted |= other.mask
-    this.#board.slots[this.slot * STRIDE + WANTED] = wanted
+    this.#slots[this.slot * STRIDE + WANTED] = wanted
   }
 
   /** The one entry there is, or null if there are none or several. */

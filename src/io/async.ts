@@ -58,7 +58,6 @@ export interface Known {
  * for await (const line of serial.lines({ timeout: 5000 })) console.log(line)
  */
 export class Async<T = number> implements AsyncDisposable {
-  readonly #fd: AsyncFd<T>
   /** @internal */
   protected readonly port: Port<T>
 
@@ -78,28 +77,28 @@ export class Async<T = number> implements AsyncDisposable {
     if (nonblocking !== 'set' && nonblocking !== 'already') {
       throw invalidArgValue('options.nonblocking', "must be one of: 'set', 'already'", nonblocking)
     }
-    this.#fd = new AsyncFd(inner as T & FdSource, {
+    const asyncFd = new AsyncFd(inner as T & FdSource, {
       fd,
       owned,
       nonblocking: nonblocking === 'set' ? 'set' : 'leave',
       interest: known?.interest ?? Interest.READABLE | Interest.WRITABLE | Interest.PRIORITY,
     })
     try {
-      this.port = new Port(this.#fd, known?.kind ?? Kind.of(this.#fd.fd), this)
+      this.port = new Port(asyncFd, known?.kind ?? Kind.of(asyncFd.fd), this)
     } catch (error) {
-      this.#fd.intoInner()
+      asyncFd.intoInner()
       throw error
     }
   }
 
   /** The object given to the constructor. */
   get inner(): T {
-    return this.#fd.inner
+    return this.port.asyncFd.inner
   }
 
   /** The number that was registered. */
   get fd(): number {
-    return this.#fd.fd
+    return this.port.asyncFd.fd
   }
 
   /** @internal The number, as long as it is ours. @throws AsyncFdError `ERR_ASYNCFD_CLOSED`, `ERR_ASYNCFD_FD_REUSED` */
@@ -109,17 +108,17 @@ export class Async<T = number> implements AsyncDisposable {
 
   /** Whether it ended: by `close()`, `destroy()` or `intoInner()`, or since its descriptor was lost. */
   get closed(): boolean {
-    return this.#fd.closed
+    return this.port.asyncFd.closed
   }
 
   /** Waits until a read would not block: data, the end, or an error. It may be spurious. */
   async readable(options?: WaitOptions): Promise<void> {
-    await this.#fd.readable(options)
+    await this.port.asyncFd.readable(options)
   }
 
   /** Waits until a write would not block. It may be spurious. */
   async writable(options?: WaitOptions): Promise<void> {
-    await this.#fd.writable(options)
+    await this.port.asyncFd.writable(options)
   }
 
   /**
@@ -246,7 +245,7 @@ export class Async<T = number> implements AsyncDisposable {
 
   /** Gives `inner` back, open and free to be used otherwise. What is pending rejects with `ERR_ASYNCFD_CLOSED`. */
   intoInner(): T {
-    const inner = this.#fd.intoInner()
+    const inner = this.port.asyncFd.intoInner()
     this.port.destroy()
     return inner
   }
@@ -267,19 +266,19 @@ export class Async<T = number> implements AsyncDisposable {
 
   /** What is pending keeps the process alive. The default. */
   ref(): this {
-    this.#fd.ref()
+    this.port.asyncFd.ref()
     return this
   }
 
   /** What is pending does not keep the process alive. */
   unref(): this {
-    this.#fd.unref()
+    this.port.asyncFd.unref()
     return this
   }
 
   /** Whether something pending keeps the process alive now. */
   hasRef(): boolean {
-    return this.#fd.hasRef()
+    return this.port.asyncFd.hasRef()
   }
 
   /** @internal */

@@ -7,6 +7,7 @@ import type { Buffer } from 'node:buffer'
 import { invalidArgType } from '../errors.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
+import type { WouldBlock } from '../would-block.js'
 import { BLOCK, type Block, copyOut, firstBytes, give } from './pool.js'
 import type { Port } from './port.js'
 import type { Sink } from './reader.js'
@@ -23,12 +24,12 @@ export type ReadChunk = () => Promise<Buffer | null>
 
 /** Reads chunks that live on: copies. */
 export function copyReader(port: Port, size: number, options?: WaitOptions): ReadChunk {
+  const copies: Sink<Buffer | null> = {
+    attempt: (size) => port.attemptReceive(size, copies),
+    bytes: copyOut,
+    end: () => null,
+  }
   return () => port.receive(size, copies, options)
-}
-
-const copies: Sink<Buffer | null> = {
-  bytes: copyOut,
-  end: () => null,
 }
 
 /** Checks chunk options. @returns the size */
@@ -63,6 +64,10 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
     return this.#port.receive(this.#size, this, this.#limits)
   }
 
+  attempt(size: number): IteratorResult<Buffer> | WouldBlock {
+    return this.#port.attemptReceive(size, this)
+  }
+
   bytes(block: Block, count: number): IteratorResult<Buffer> {
     if (!this.#lend) return { done: false, value: copyOut(block, count) }
     this.#lent = block
@@ -74,7 +79,7 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
     return { done: true, value: undefined }
   }
 
-  closed(): IteratorResult<Buffer> | undefined {
+  whenClosed(): IteratorResult<Buffer> | undefined {
     return this.#port.wasClosed ? this.end() : undefined
   }
 

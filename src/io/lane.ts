@@ -4,10 +4,11 @@
  * @module
  */
 import { ErrorCode, stateError } from '../errors.js'
-import { Interest, Ready } from '../interest.js'
-import { type Entry, type Registration, readyMask } from '../registration.js'
+import { Interest } from '../interest.js'
+import type { Parked, Registration } from '../registration.js'
 import { expired, Pending, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
+import type { Side } from './kind.js'
 
 /** Operations of a lane that may complete at once in one iteration of the event loop; further ones take a turn each. */
 const AT_ONCE_PER_ITERATION = 64
@@ -16,7 +17,6 @@ const AT_ONCE_PER_ITERATION = 64
 export type Attempt<R> = () => R | WouldBlock
 
 export class Lane {
-  readonly #mask: number
   /** The last attempt found nothing to do, and no event has come since unless the readiness words say so. */
   #blocked = false
   #busy = false
@@ -27,15 +27,10 @@ export class Lane {
 
   constructor(
     readonly registration: Registration,
-    /** `Interest.READABLE` or `Interest.WRITABLE`. */
-    readonly interest: number,
-    /** Whether a transfer that is shorter than asked means that the next one would block, so that it needs no attempt. */
-    readonly shortIsAll: boolean,
+    readonly side: Side,
     /** What keeps this alive while something is pending. */
     readonly owner: unknown,
-  ) {
-    this.#mask = readyMask(interest) | (interest === Interest.READABLE ? Ready.PRIORITY : 0)
-  }
+  ) {}
 
   /** Whether an exclusive operation is pending. */
   get busy(): boolean {
@@ -53,13 +48,13 @@ export class Lane {
   }
 
   get #isKnownBlocked(): boolean {
-    return this.#blocked && this.registration.ready(this.#mask) === 0
+    return this.#blocked && this.registration.ready(this.side.mask) === 0
   }
 
   /** Attempts `call` unless it is known that it would block. A number below `wanted` may say that there is no more for now. */
   attempt<R>(call: (fd: number) => R | WouldBlock, wanted = 0): R | WouldBlock {
-    const { registration } = this
-    const ready = registration.ready(this.#mask)
+    const { registration, side } = this
+    const ready = registration.ready(side.mask)
     if (ready === 0 && this.#blocked) return WouldBlock
     const { readTick, writeTick } = registration
     const result = call(registration.fd)
@@ -68,10 +63,10 @@ export class Lane {
     if (registration.isEnded) return result
     if (result === WouldBlock) {
       this.#blocked = true
-      registration.wouldBlock(ready === 0 ? this.interest : ready, readTick, writeTick)
-    } else if (this.shortIsAll && (result as number) < wanted && (result as number) > 0 && (ready & ~this.interest) === 0) {
+      registration.wouldBlock(ready === 0 ? side.interest : ready, readTick, writeTick)
+    } else if (side.kind.shortIsAll && (result as number) < wanted && (result as number) > 0 && (ready & ~side.interest) === 0) {
       this.#blocked = true
-      registration.clear(this.interest, readTick, writeTick)
+      registration.clear(side.interest, readTick, writeTick)
     }
     return result
   }
@@ -85,7 +80,7 @@ export class Lane {
     if (typeof now !== 'string') return now
     return new Promise<R>((resolve, reject) => {
       if (exclusive) this.acquire()
-      const operation = new Operation(this, this.#mask, attempt, exclusive, resolve, reject, options)
+      const operation = new Operation(this, attempt, exclusive, resolve, reject, options)
       if (now === 'park') this.park(operation)
     })
   }
@@ -112,7 +107,7 @@ export class Lane {
   }
 
   /** Has an entry attempt in the next turn. */
-  park(entry: Entry): void {
+  park(entry: Parked): void {
     if (!entry.linked) return
     const { reactor } = this.registration
     reactor.countParked()
@@ -136,7 +131,7 @@ export class Lane {
   }
 
   #refusal(): Error {
-    const [what, again] = this.interest === Interest.READABLE ? ['read', 'reads'] : ['write', 'writes']
+    const [what, again] = this.side.interest === Interest.READABLE ? ['read', 'reads'] : ['write', 'writes']
     return stateError(
       ErrorCode.BUSY,
       `a ${what} of this descriptor is pending already; await it, as the bytes of two ${again} at once would be anyone's`,
@@ -163,14 +158,13 @@ class Operation<R> extends Pending<R> {
 
   constructor(
     lane: Lane,
-    mask: number,
     attempt: Attempt<R>,
     exclusive: boolean,
     resolve: (value: R) => void,
     reject: (reason: unknown) => void,
     options: WaitOptions | undefined,
   ) {
-    super(lane.registration, mask, lane.owner, resolve, reject)
+    super(lane.registration, lane.side.mask, lane.owner, resolve, reject)
     this.#lane = lane
     this.#attempt = attempt
     this.#exclusive = exclusive

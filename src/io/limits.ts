@@ -41,35 +41,48 @@ export function checkTimeouts(timeouts: StreamTimeouts): void {
 /** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. */
 const LATE = 0.1
 
-/** One limit. It does not keep the process alive. */
-class Limit extends BaseTimer {
+/** One limit of a stream, which has a list of them. It does not keep the process alive. */
+export class Limit extends BaseTimer {
   readonly #port: Port
   readonly #phase: Phase
   readonly #ms: number
-  readonly #begun = theReactor().now()
-  /** When something was last seen to have moved. */
+  readonly #next: Limit | null
+  /** When something was last seen to have moved; of the whole, when it began. */
   #since = theReactor().now()
-  #moved = -1
+  #moved: number
+  #stopped = false
 
-  constructor(port: Port, phase: Phase, ms: number) {
+  private constructor(port: Port, phase: Phase, ms: number, next: Limit | null) {
     super(false)
     this.#port = port
     this.#phase = phase
     this.#ms = ms
+    this.#next = next
     this.#moved = this.#moves()
-    this.#arm(this.#begun)
+    this.#arm(this.#since)
+  }
+
+  /** Starts the limits of a stream. @returns the first of them */
+  static start(port: Port, timeouts: StreamTimeouts): Limit | null {
+    let first: Limit | null = null
+    for (const phase of PHASES) {
+      const ms = timeouts[phase] ?? 0
+      if (ms > 0 && ms < Infinity) first = new Limit(port, phase, ms, first)
+    }
+    return first
+  }
+
+  /** Ends this one, and those after it. */
+  stop(): void {
+    for (let limit: Limit | null = this; limit !== null; limit = limit.#next) {
+      limit.#stopped = true
+      theReactor().timers.cancel(limit)
+    }
   }
 
   #arm(now: number): void {
     const left = this.#ms - (now - this.#since)
     theReactor().timers.after(this, this.#phase === 'total' ? left : Math.min(left, this.#ms * LATE))
-  }
-
-  #stopped = false
-
-  stop(): void {
-    this.#stopped = true
-    theReactor().timers.cancel(this)
   }
 
   /** A number that changes when something moves, or begins. */
@@ -113,23 +126,12 @@ class Limit extends BaseTimer {
     // Taken away while the loop had its turn.
     if (this.#stopped) return
     const now = theReactor().now()
-    const elapsed = Math.max(this.#ms, now - (this.#phase === 'total' ? this.#begun : this.#since))
+    const elapsed = Math.max(this.#ms, now - this.#since)
     const what = { read: 'nothing came', write: 'nothing could be written', idle: 'nothing moved', total: 'it was not over' }[
       this.#phase
     ]
     this.#port.destroy(
       Object.assign(new TimeoutError(`${what} within ${this.#ms} ms`, this.#ms, elapsed), { phase: this.#phase }),
     )
-  }
-}
-
-/** Starts the limits of a stream. @returns what ends them */
-export function startLimits(port: Port, timeouts: StreamTimeouts): () => void {
-  const limits = PHASES.flatMap((phase) => {
-    const ms = timeouts[phase] ?? 0
-    return ms > 0 && ms < Infinity ? [new Limit(port, phase, ms)] : []
-  })
-  return () => {
-    for (const limit of limits) limit.stop()
   }
 }

@@ -16,9 +16,9 @@ import { Pause, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import type { Kind } from './kind.js'
 import { Lane } from './lane.js'
-import { type StreamTimeouts, startLimits } from './limits.js'
-import { bytesOf, copyTo, firstBytes, give, take } from './pool.js'
-import { type AttemptRead, Reader, type Sink } from './reader.js'
+import { Limit, type StreamTimeouts } from './limits.js'
+import { type Block, bytesOf, copyTo, firstBytes, give, take } from './pool.js'
+import { Reader, type Sink } from './reader.js'
 
 /** The most bytes that are read into a block and copied from there: that costs less than a read of their own. */
 const COPIED = 16 * 1024
@@ -30,13 +30,11 @@ function sizeLeft(buffer: ArrayBufferView, offset: number, what: string): number
   return size
 }
 
-export class Port<T = unknown> {
-  readonly #asyncFd: AsyncFd<T>
-  readonly #registration: Registration
-  readonly #kind: Kind
-  readonly #input: Lane
+/** It is itself the sink of reads into a buffer. */
+export class Port<T = unknown> implements Sink<number> {
+  readonly asyncFd: AsyncFd<T>
+  readonly #input: Reader
   readonly #output: Lane
-  readonly #reader: Reader
 
   constructor(
     asyncFd: AsyncFd<T>,
@@ -44,12 +42,18 @@ export class Port<T = unknown> {
     /** What stays reachable while something is pending. */
     owner: unknown,
   ) {
-    this.#asyncFd = asyncFd
-    this.#registration = AsyncFd.registrationOf(asyncFd as AsyncFd<unknown>)
-    this.#kind = kind
-    this.#input = new Lane(this.#registration, Interest.READABLE, kind.shortIsAll, owner)
-    this.#output = new Lane(this.#registration, Interest.WRITABLE, kind.shortIsAll, owner)
-    this.#reader = new Reader(this.#input, kind, owner)
+    this.asyncFd = asyncFd
+    const registration = AsyncFd.registrationOf(asyncFd as AsyncFd<unknown>)
+    this.#input = new Reader(registration, kind.input, owner)
+    this.#output = new Lane(registration, kind.output, owner)
+  }
+
+  get #registration(): Registration {
+    return this.#input.registration
+  }
+
+  get #isSocket(): boolean {
+    return this.#input.side.kind.socket
   }
 
   get fd(): number {
@@ -67,14 +71,14 @@ export class Port<T = unknown> {
 
   /** The number, as long as it is ours. Throws what ended it. */
   get open(): number {
-    const error = AsyncFd.unusable(this.#asyncFd as AsyncFd<unknown>)
+    const error = AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>)
     if (error !== null) throw error
     return this.fd
   }
 
   /** Why it cannot be used, as a rejection, or null. */
   #refusal(): Promise<never> | null {
-    const error = AsyncFd.unusable(this.#asyncFd as AsyncFd<unknown>)
+    const error = AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>)
     return error === null ? null : Promise.reject(error)
   }
 
@@ -86,7 +90,7 @@ export class Port<T = unknown> {
     if (lane === this.#input && this.#left !== null) {
       return Promise.reject(invalidState('bytes of a read whose buffer was detached are left, which come first; read() them'))
     }
-    const { inner } = this.#asyncFd
+    const { inner } = this.asyncFd
     const once = () => attempt(this.#registration, inner, fn)
     // It may know better than the readiness words do: a library has bytes of its own.
     lane.doubt()
@@ -98,59 +102,60 @@ export class Port<T = unknown> {
     const refusal = this.#refusal()
     if (refusal !== null) return refusal
     if (size === 0) return Promise.resolve(0)
-    // What is large is read to where it belongs, once it is there.
-    if (size > COPIED) return this.#input.run(() => this.#attemptRead(buffer), options, true)
     // A second read is refused, and leaves the first alone.
     if (!this.#input.busy) this.#target = buffer
-    return this.#reader.read(size, this.#attemptTarget, this.#copy, options)
+    // What is large is read to where it belongs, once it is there.
+    if (size > COPIED) return this.#input.run(() => this.#attemptRead(buffer), options, true)
+    return this.#input.read(size, this, options)
   }
 
-  /** The buffer that was looked at last: most readers use one over and over, and a look costs as much as the rest of a call. */
-  #looked: ArrayBufferView | null = null
-
-  /** Checks a buffer: whether it is shared does not change, whether it is detached shows in its length. */
-  #sizeOf(buffer: ArrayBufferView): number {
-    const quick = this.#looked !== null && buffer === this.#looked ? quickSize(buffer) : 0
-    if (quick > 0) return quick
-    const size = byteLengthOf('buffer', buffer)
-    this.#looked = buffer
-    return size
-  }
-
-  /** Where the bytes of the pending read go. */
+  /** Where the bytes of the last read go. */
   #target: ArrayBufferView | null = null
 
   /** Bytes that were read for somebody who could not take them. */
   #left: Buffer | null = null
 
-  readonly #attemptTarget: AttemptRead = () => this.#attemptRead(this.#target!)
+  /**
+   * Checks a buffer. Most readers use one over and over, and a look costs as much as the rest of a call: whether it is shared does
+   * not change, whether it is detached shows in its length.
+   */
+  #sizeOf(buffer: ArrayBufferView): number {
+    const quick = this.#target !== null && buffer === this.#target ? quickSize(buffer) : 0
+    return quick > 0 ? quick : byteLengthOf('buffer', buffer)
+  }
 
-  readonly #copy: Sink<number> = {
-    bytes: (block, count) => {
-      const buffer = this.#target!
-      try {
-        if (this.#sizeOf(buffer) < count) throw invalidState('the buffer was shrunk while it was being read into')
-        copyTo(buffer, block, count)
-        return count
-      } catch (error) {
-        this.#left = Buffer.from(firstBytes(block, count))
-        this.#input.doubt()
-        throw error
-      } finally {
-        give(block)
-      }
-    },
-    end: () => 0,
+  attempt(): number | WouldBlock {
+    return this.#attemptRead(this.#target!)
+  }
+
+  bytes(block: Block, count: number): number {
+    const buffer = this.#target!
+    try {
+      if (this.#sizeOf(buffer) < count) throw invalidState('the buffer was shrunk while it was being read into')
+      copyTo(buffer, block, count)
+      return count
+    } catch (error) {
+      this.#left = Buffer.from(firstBytes(block, count))
+      this.#input.doubt()
+      throw error
+    } finally {
+      give(block)
+    }
+  }
+
+  end(): number {
+    return 0
   }
 
   /** Reads at most `size` bytes, into a block that `sink` gives back. */
   receive<R>(size: number, sink: Sink<R>, options: WaitOptions | undefined): Promise<R> {
     const refusal = this.#refusal()
     if (refusal !== null) return refusal
-    return this.#reader.read(size, this.#attemptReceive, sink, options)
+    return this.#input.read(size, sink, options)
   }
 
-  readonly #attemptReceive: AttemptRead = (size, sink) => {
+  /** An attempt of such a read. */
+  attemptReceive<R>(size: number, sink: Sink<R>): R | WouldBlock {
     if (this.#left === null && this.#input.mustWait) return WouldBlock
     const block = take()
     let count: number | WouldBlock
@@ -174,11 +179,11 @@ export class Port<T = unknown> {
       return count
     }
     return this.#input.attempt((fd) => {
-      if (this.#kind.socket) return recv(fd, buffer, 0, byteLength)
+      if (this.#isSocket) return recv(fd, buffer, 0, byteLength)
       try {
         return sysRead(fd, buffer, 0, byteLength)
       } catch (error) {
-        if (this.#kind.isEnd((error as { errno?: number }).errno)) return 0
+        if (this.#input.side.kind.isEnd((error as { errno?: number }).errno)) return 0
         throw error
       }
     }, byteLength)
@@ -195,7 +200,7 @@ export class Port<T = unknown> {
   #attemptWrite(buffer: ArrayBufferView, offset: number): number | WouldBlock {
     const length = sizeLeft(buffer, offset, 'written')
     return this.#output.attempt(
-      (fd) => (this.#kind.socket ? send(fd, buffer, offset, length) : sysWrite(fd, buffer, offset, length)),
+      (fd) => (this.#isSocket ? send(fd, buffer, offset, length) : sysWrite(fd, buffer, offset, length)),
       length,
     )
   }
@@ -226,10 +231,10 @@ export class Port<T = unknown> {
 
   /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look. */
   #writeNow(buffer: ArrayBufferView): number {
-    if (!ArrayBuffer.isView(buffer) || !this.#output.isOpen || AsyncFd.unusable(this.#asyncFd as AsyncFd<unknown>) !== null)
+    if (!ArrayBuffer.isView(buffer) || !this.#output.isOpen || AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) !== null)
       return 0
     // No bytes at all would be an empty message to some.
-    const count = quickSize(buffer) === 0 ? 0 : (this.#kind.socket ? trySend : tryWrite)(this.fd, buffer)
+    const count = quickSize(buffer) === 0 ? 0 : (this.#isSocket ? trySend : tryWrite)(this.fd, buffer)
     this.#output.activity += count
     return count
   }
@@ -237,12 +242,12 @@ export class Port<T = unknown> {
   /** Lets `ms` milliseconds pass, more than 0, unless it is closed before. */
   pause(ms: number, signal: AbortSignal | undefined): Promise<undefined> {
     const refusal = this.#refusal()
-    return refusal ?? Pause.start(this.#registration, this.#asyncFd, ms, signal)
+    return refusal ?? Pause.start(this.#registration, this.asyncFd, ms, signal)
   }
 
   /** No more will be written. Half-closes a socket, and does nothing elsewhere. */
   finish(): void {
-    if (!this.closed && this.#kind.socket) shutdown(this.fd, constants.SHUT_WR)
+    if (!this.closed && this.#isSocket) shutdown(this.fd, constants.SHUT_WR)
   }
 
   /** Numbers that grow as bytes move, and whether an exclusive operation is pending. */
@@ -260,23 +265,24 @@ export class Port<T = unknown> {
     }
   }
 
-  #stopLimits: (() => void) | null = null
+  /** The first of the limits of the whole. */
+  #limits: Limit | null = null
 
   /** Replaces the limits of the whole. */
   setTimeouts(timeouts: StreamTimeouts): void {
     this.open
-    this.#stopLimits?.()
-    this.#stopLimits = startLimits(this, timeouts)
+    this.#limits?.stop()
+    this.#limits = Limit.start(this as Port, timeouts)
   }
 
   close(): Promise<void> {
-    this.#stopLimits?.()
-    return this.#asyncFd[Symbol.asyncDispose]()
+    this.#limits?.stop()
+    return this.asyncFd[Symbol.asyncDispose]()
   }
 
   /** Ends it: what is pending, and what comes later, rejects with `error`. */
   destroy(error?: Error): void {
-    this.#stopLimits?.()
-    AsyncFd.closeWith(this.#asyncFd as AsyncFd<unknown>, error)
+    this.#limits?.stop()
+    AsyncFd.closeWith(this.asyncFd as AsyncFd<unknown>, error)
   }
 }

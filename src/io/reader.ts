@@ -5,51 +5,46 @@
  */
 import { ATTEMPT, BY_RECV, READ_OP, SHORT_IS_ALL } from '../board.js'
 import { stacklessSystemError } from '../errors.js'
-import { Entry, type Reading } from '../registration.js'
+import type { Parked, Reading } from '../registration.js'
 import { expired, Limits, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
-import type { Kind } from './kind.js'
-import type { Lane } from './lane.js'
+import { Lane } from './lane.js'
 import { type Block, blockOf, prepare } from './pool.js'
 
-/** Makes the result of a read. */
+/** What a read is for: makes its result. */
 export interface Sink<R> {
+  /** Attempts it, for at most `size` bytes. */
+  attempt(size: number): R | WouldBlock
   /** Of the bytes in a block, which it gives back now or later. */
   bytes(block: Block, count: number): R
   /** At the end. */
   end(): R
   /** When the descriptor was closed meanwhile: undefined rejects. */
-  closed?(error: unknown): R | undefined
+  whenClosed?(): R | undefined
 }
 
-/** Attempts a read of at most `size` bytes. */
-export type AttemptRead = (size: number, sink: Sink<unknown>) => unknown
-
-/** There is one for all reads of a descriptor, one after the other. */
-export class Reader extends Entry implements Reading {
-  readonly #lane: Lane
-  readonly #kind: Kind
-  readonly #how: number
+/** The direction in which bytes arrive. It is itself what waits for a read: they come one after the other. */
+export class Reader extends Lane implements Reading, Parked {
   #resolve: ((value: unknown) => void) | null = null
   #reject: ((reason: unknown) => void) | null = null
+  /** Of the read that is pending. */
   #sink: Sink<unknown> | null = null
   #size = 0
-  #attempt: AttemptRead | null = null
   #limits: Limits | null = null
 
-  constructor(lane: Lane, kind: Kind, owner: unknown) {
-    super(lane.registration, READ_OP, owner)
-    this.#lane = lane
-    this.#kind = kind
-    this.#how = (kind.socket ? BY_RECV : 0) | (kind.shortIsAll ? SHORT_IS_ALL : 0)
+  get mask(): number {
+    return READ_OP
   }
 
-  /** Reads at most `size` bytes: at once, by `attempt`, or else with the event. */
-  read<R>(size: number, attempt: AttemptRead, sink: Sink<R>, options: WaitOptions | undefined): Promise<R> {
-    const lane = this.#lane
+  get linked(): boolean {
+    return this.#sink !== null
+  }
+
+  /** Reads at most `size` bytes: at once, by an attempt of `sink`, or else with the event. */
+  read<R>(size: number, sink: Sink<R>, options: WaitOptions | undefined): Promise<R> {
     let park = false
-    if (options !== undefined || !lane.mustWait) {
-      const now = lane.tryNow(() => attempt(size, sink) as R | WouldBlock, options, true)
+    if (options !== undefined || !this.mustWait) {
+      const now = this.tryNow(() => sink.attempt(size), options, true)
       if (typeof now !== 'string') return now
       park = now === 'park'
     }
@@ -59,12 +54,11 @@ export class Reader extends Entry implements Reading {
       this.#reject = reject
       this.#sink = sink
       this.#size = size
-      this.#attempt = attempt
-      lane.acquire()
-      this.linked = true
-      this.registration.startRead(this, size | this.#how)
+      this.acquire()
+      const { socket, shortIsAll } = this.side.kind
+      this.registration.startRead(this, size | (socket ? BY_RECV : 0) | (shortIsAll ? SHORT_IS_ALL : 0))
       if (options !== undefined) this.#limit(options)
-      if (park) lane.park(this)
+      if (park) this.park(this)
     })
   }
 
@@ -72,7 +66,7 @@ export class Reader extends Entry implements Reading {
     this.#limits = new Limits(
       options,
       (timeout, elapsed) => {
-        this.#lane.doubt()
+        this.doubt()
         this.fire()
         if (this.linked && !this.#isOver) this.#fail(expired(timeout, elapsed))
       },
@@ -88,9 +82,9 @@ export class Reader extends Entry implements Reading {
   }
 
   #detach(): void {
-    this.linked = false
+    this.#sink = null
     this.registration.endRead()
-    this.#lane.release()
+    this.release()
     if (this.#limits !== null) {
       this.#limits.stop()
       this.#limits = null
@@ -110,7 +104,7 @@ export class Reader extends Entry implements Reading {
   complete(result: number, block: number): void {
     if (result > 0) {
       const sink = this.#sink!
-      this.#lane.activity += result
+      this.activity += result
       this.#detach()
       let value: unknown
       try {
@@ -121,16 +115,16 @@ export class Reader extends Entry implements Reading {
       }
       this.#resolve!(value)
     } else if (result === ATTEMPT) this.fire()
-    else if (result === 0 || this.#kind.isEnd(result)) this.#settle(this.#sink!.end())
-    else this.#fail(stacklessSystemError(-result, this.#kind.socket ? 'recv' : 'read', this.registration.fd))
+    else if (result === 0 || this.side.kind.isEnd(result)) this.#settle(this.#sink!.end())
+    else this.#fail(stacklessSystemError(-result, this.side.kind.socket ? 'recv' : 'read', this.registration.fd))
   }
 
   /** Attempts it here: it was put off to a turn of its own, or the native side could not. */
-  override fire(): void {
+  fire(): void {
     if (this.#isOver) return
     let result: unknown
     try {
-      result = this.#attempt!(this.#size, this.#sink!)
+      result = this.#sink!.attempt(this.#size)
     } catch (error) {
       this.#fail(error)
       return
@@ -138,8 +132,8 @@ export class Reader extends Entry implements Reading {
     if (result !== WouldBlock) this.#settle(result)
   }
 
-  override end(error: unknown): void {
-    const instead = this.#sink!.closed?.(error)
+  end(error: unknown): void {
+    const instead = this.#sink!.whenClosed?.()
     if (instead === undefined) this.#fail(error)
     else this.#settle(instead)
   }
