@@ -5,12 +5,12 @@
  */
 import { isIP, Socket } from 'node:net'
 import { type ConnectAttempt, invalidArgType, invalidArgValue, invalidState } from '../errors.js'
-import { ON_NODE, theReactor } from '../reactor.js'
+import { theReactor } from '../reactor.js'
 import { captureContext } from '../timers/context.js'
+import { Ear } from './ear.js'
 import { exceeded, type Peer } from './error.js'
 import { Idle, type Limit, Read, Response, Span, Write } from './limit.js'
 import { type Limits, PHASES, type Phase, type Phases, readPhases } from './phases.js'
-import { Taps } from './taps.js'
 import { fdOf, hasInput, hasRoom, inside } from './traffic.js'
 
 /** Where a socket is in its life. */
@@ -40,10 +40,10 @@ export class TimeoutGuard implements Disposable {
   #peer: Peer = {}
   readonly #attempts: ConnectAttempt[]
   readonly #context = captureContext()
-  readonly #taps: Taps
-  /** Those of the limits that are told of traffic. */
-  #traffic: { idle?: Idle; response?: Response; read?: Read; write?: Write } = {}
-  #received = 0
+  readonly #ear: Ear
+  #isOpen = false
+  /** Listeners, to be taken back when it ends. */
+  readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = []
   #ended = false
   /** @internal When the connection's life began, if it has. */
   begun: number | undefined
@@ -51,7 +51,7 @@ export class TimeoutGuard implements Disposable {
   /** @internal */
   constructor(socket: Socket, limits: Limits, begun?: number, attempts: ConnectAttempt[] = []) {
     this.#socket = socket
-    this.#taps = new Taps(socket)
+    this.#ear = new Ear(socket, () => this.sync())
     this.begun = begun
     this.#attempts = attempts
     this.#set(limits)
@@ -69,9 +69,9 @@ export class TimeoutGuard implements Disposable {
       const attempt = this.#attempts.find((one) => one.address === address && one.port === port && one.error === undefined)
       if (attempt !== undefined) attempt.error = error
     }
-    this.#taps.listen('lookup', onLookup)
-    this.#taps.listen('connectionAttempt', onAttempt)
-    this.#taps.listen('connectionAttemptFailed', onFailure)
+    this.#listen('lookup', onLookup)
+    this.#listen('connectionAttempt', onAttempt)
+    this.#listen('connectionAttemptFailed', onFailure)
     const sync = () => {
       this.sync()
       // What waited for the connection is written by other listeners of the same event.
@@ -79,9 +79,16 @@ export class TimeoutGuard implements Disposable {
         for (const limit of this.#limits.values()) if (limit.running) limit.look()
       })
     }
-    for (const event of EVENTS) this.#taps.listen(event, sync)
-    this.#taps.listen('resume', () => this.#traffic.read?.came())
+    for (const event of EVENTS) this.#listen(event, sync)
+    this.#listen('resume', () => (this.#limits.get('read') as Read | undefined)?.came())
     this.sync()
+    if (this.#stage() === 'unconnected') this.#ear.awaitConnecting()
+  }
+
+  #listen(event: string, listener: (...args: never[]) => void): void {
+    const heard = listener as (...args: unknown[]) => void
+    this.#socket.on(event, heard)
+    this.#listeners.push([event, heard])
   }
 
   /** The limits in milliseconds; those that are off are left out. */
@@ -115,14 +122,8 @@ export class TimeoutGuard implements Disposable {
       this.#limits.delete(phase)
       if (ms > 0) this.#limits.set(phase, this.#limit(phase, ms))
     }
-    this.#traffic = {}
-    for (const limit of this.#limits.values()) {
-      if (limit instanceof Idle) this.#traffic.idle = limit
-      else if (limit instanceof Response) this.#traffic.response = limit
-      else if (limit instanceof Read) this.#traffic.read = limit
-      else if (limit instanceof Write) this.#traffic.write = limit
-    }
-    this.#hear()
+    this.#ear.set(this.#limits)
+    if (this.#isOpen) this.#ear.open()
   }
 
   #limit(phase: Phase, ms: number): Limit {
@@ -143,55 +144,6 @@ export class TimeoutGuard implements Disposable {
       default:
         return new Span(this, phase, ms, () => hasInput(socket))
     }
-  }
-
-  /** Hears of what has no event, as far as any limit wants to know. */
-  #hear(): void {
-    const { idle, response, read, write } = this.#phases
-    if (idle || response || write) this.#taps.written(() => this.#wrote())
-    if (response || read) {
-      this.#received = this.#socket.bytesRead
-      // Node has ways to receive that go past `push`; elsewhere the count comes after the call.
-      if (ON_NODE) {
-        this.#taps.touched(() => {
-          this.#isOwn = true
-          this.#touched()
-        })
-        this.#taps.above(() => {
-          const isOwn = this.#isOwn
-          this.#isOwn = false
-          if (!isOwn && !this.#touched()) this.#traffic.response?.mayHaveWritten()
-        })
-      } else {
-        this.#taps.pushed(() => this.#came())
-      }
-    }
-    if (this.#stage() === 'unconnected') this.#taps.connecting(() => this.sync())
-  }
-
-  /** Whether it is our own socket that asks for the one below. */
-  #isOwn = false
-
-  /** Something came, or is about to be written, or was. */
-  #touched(): boolean {
-    const count = this.#socket.bytesRead
-    if (count === this.#received) return false
-    this.#received = count
-    this.#came()
-    return true
-  }
-
-  #came(): void {
-    const { response, read } = this.#traffic
-    response?.came()
-    read?.came()
-  }
-
-  #wrote(): void {
-    const { idle, response, write } = this.#traffic
-    idle?.wrote()
-    response?.wrote()
-    write?.wrote()
   }
 
   #stage(): Stage {
@@ -216,11 +168,20 @@ export class TimeoutGuard implements Disposable {
       return
     }
     if (stage !== 'unconnected') this.begun ??= theReactor().now()
+    if (!this.#isOpen && (stage === 'secureConnect' || stage === 'open')) {
+      this.#isOpen = true
+      this.#ear.open()
+    }
     for (const [phase, limit] of this.#limits) {
       const runs = STAGES[phase].includes(stage)
       if (runs && !limit.running) limit.start(phase === 'total' ? this.begun : undefined)
       else if (!runs && limit.running) limit.stop()
     }
+  }
+
+  /** @internal */
+  hearPackets(): void {
+    this.#ear.hearPackets()
   }
 
   /** @internal */
@@ -239,7 +200,8 @@ export class TimeoutGuard implements Disposable {
     if (this.#ended) return
     this.#ended = true
     for (const limit of this.#limits.values()) limit.stop()
-    this.#taps.end()
+    this.#ear.end()
+    for (const [event, listener] of this.#listeners.splice(0)) this.#socket.off(event, listener)
   }
 }
 

@@ -9,7 +9,18 @@ import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
 import type { Phase } from './phases.js'
 import { afterPollPhase } from './poll-phase.js'
-import { type Answer, accepted, handed, hasInput, hasRoom, isEncrypted, isReading, isSending, received } from './traffic.js'
+import {
+  type Answer,
+  accepted,
+  handed,
+  hasInput,
+  hasRoom,
+  isEncrypted,
+  isReading,
+  isSending,
+  received,
+  sentAgo,
+} from './traffic.js'
 
 /** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. Promised is a tenth. */
 const LATE = 0.08
@@ -18,6 +29,8 @@ const LATE = 0.08
 export interface Limited {
   /** Brings up to date which limits run; what ends on the way is stopped. */
   sync(): void
+  /** Something came that nobody was told of. */
+  hearPackets?(): void
   /** The limit was exceeded. */
   exceeded(limit: Limit, elapsed: number, loopDelay: number): void
 }
@@ -26,7 +39,7 @@ export interface Limited {
 export abstract class Limit extends BaseTimer {
   readonly phase: Phase
   readonly ms: number
-  readonly #owner: Limited
+  protected readonly owner: Limited
   /** From when it counts. */
   protected since = 0
   /** When it was set to look. */
@@ -35,7 +48,7 @@ export abstract class Limit extends BaseTimer {
 
   constructor(owner: Limited, phase: Phase, ms: number, refd = false) {
     super(refd)
-    this.#owner = owner
+    this.owner = owner
     this.phase = phase
     this.ms = ms
   }
@@ -82,7 +95,7 @@ export abstract class Limit extends BaseTimer {
 
   fire(): void {
     const late = Math.max(0, theReactor().now() - this.#due)
-    this.#owner.sync()
+    this.owner.sync()
     if (!this.running) return
     const now = theReactor().now()
     const left = this.left(now)
@@ -101,7 +114,7 @@ export abstract class Limit extends BaseTimer {
 
   /** The loop had its poll phase. */
   #again(late: number, answer: Answer): void {
-    if (this.running) this.#owner.sync()
+    if (this.running) this.owner.sync()
     if (!this.running || (answer === true && this.afresh())) return
     // Where the kernel could not be asked, what was read by now is all there is to know.
     const left = this.left(theReactor().now())
@@ -112,7 +125,7 @@ export abstract class Limit extends BaseTimer {
   #exceeded(late: number): void {
     const elapsed = Math.max(this.ms, theReactor().now() - this.since)
     this.stop()
-    this.#owner.exceeded(this, elapsed, late)
+    this.owner.exceeded(this, elapsed, late)
   }
 }
 
@@ -145,14 +158,23 @@ abstract class TrafficLimit extends Limit {
     this.start()
     return true
   }
+
+  /** Something came that it was not told of. */
+  protected unheard(): void {
+    this.owner.hearPackets?.()
+  }
 }
 
-/** No byte either way. It looks now and then whether the socket's counters have moved; only what is written is noted when it is. */
+/**
+ * No byte either way. It costs nothing per packet: it looks now and then whether the socket's counters have moved. Where the loop was
+ * blocked meanwhile, it asks the kernel when; where that does not know, it is told of writes.
+ */
 export class Idle extends TrafficLimit {
   #received = 0
   #accepted = 0
   #sending = false
   #wrote = false
+  #looked = 0
 
   protected override begin(): void {
     this.look()
@@ -171,17 +193,26 @@ export class Idle extends TrafficLimit {
     this.#accepted = accepted(this.socket)
     this.#sending = isSending(this.socket)
     this.#wrote = false
+    this.#looked = theReactor().now()
   }
 
-  /** Whether anything moved since the last look at a time that is not known. */
-  #hasMoved(): boolean {
-    const [came, sent, known] = [this.#received, this.#accepted, this.#wrote && !this.#sending]
+  /** Notes when something moved last. */
+  #update(now: number): boolean {
+    const [came, sent, sending, wrote, looked] = [this.#received, this.#accepted, this.#sending, this.#wrote, this.#looked]
     this.look()
-    return came !== this.#received || (sent !== this.#accepted && !(known && !this.#sending))
+    const hasCome = came !== this.#received
+    if (!hasCome && sent === this.#accepted) return false
+    const isLate = now - looked > this.ms * LATE * 2
+    // What we wrote ourselves, and nothing of it is queued: it went when we wrote it.
+    const atOnce = !hasCome && !sending && !this.#sending
+    if (atOnce && wrote) return true
+    const ago = atOnce && isLate ? sentAgo(this.socket) : null
+    this.since = ago === null ? now : Math.max(this.since, looked, now - ago)
+    return true
   }
 
   protected override left(now: number): number {
-    if (this.#hasMoved()) this.since = now
+    this.#update(now)
     const left = super.left(now)
     return left > 0 ? Math.min(left, this.ms * LATE) : left
   }
@@ -192,7 +223,7 @@ export class Idle extends TrafficLimit {
 
   /** What is queued and does not go, though there is room, waits for something else: for a handshake that the peer does not answer. */
   protected override afresh(): boolean {
-    return (this.#hasMoved() || hasInput(this.socket) === true) && super.afresh()
+    return (this.#update(theReactor().now()) || hasInput(this.socket) === true) && super.afresh()
   }
 }
 
@@ -215,7 +246,7 @@ export class Write extends TrafficLimit {
 
   /** Bytes were written, or queued. */
   wrote(): void {
-    if (!this.running || this.id !== -1 || !isSending(this.socket)) return
+    if (!this.running || this.id !== -1 || this.socket.writableLength === 0) return
     this.since = theReactor().now()
     this.#begin()
   }
@@ -254,8 +285,12 @@ export class Read extends TrafficLimit {
 
   protected override left(now: number): number {
     const count = received(this.socket)
-    // What has come and nobody was told of: a part of an encrypted record.
-    if ((count !== this.#received && !this.#came) || !isReading(this.socket)) this.since = now
+    if (count !== this.#received && !this.#came) {
+      // A part of an encrypted record, or somebody reads in another way.
+      this.since = now
+      this.unheard()
+    }
+    if (!isReading(this.socket)) this.since = now
     this.#received = count
     this.#came = false
     return super.left(now)

@@ -4,9 +4,13 @@
  * @module
  */
 import type { Socket } from 'node:net'
+import { endianness } from 'node:os'
+import process from 'node:process'
 import { Interest, Ready } from '../interest.js'
 import { theReactor } from '../reactor.js'
 import { readyMask } from '../registration.js'
+import { constants } from '../sys/constants.js'
+import { getSocketOption } from '../sys/option.js'
 
 /** libuv's stream under a socket, or what encrypts on top of one. */
 interface Handle {
@@ -16,6 +20,7 @@ interface Handle {
   /** Bytes that the kernel has not taken yet. */
   readonly writeQueueSize?: number
   readonly reading?: boolean
+  readonly _consumed?: boolean
   readonly _parent?: Handle | null
 }
 
@@ -73,6 +78,15 @@ export const handed = (socket: Socket): number => rawHandle(socket)?.bytesWritte
 /** Whether what it reads and writes is not what goes over the wire. */
 export const isEncrypted = (socket: Socket): boolean => inside(socket).encrypted === true
 
+/** Whether a parser of http's reads the handle itself. */
+export const isConsumed = (socket: Socket): boolean => inside(socket)._handle?._consumed === true
+
+/** Whether another socket encrypts on top of this one: Node then has that one say whether it reads. */
+export function isCarrier(socket: Socket): boolean {
+  const handle = inside(socket)._handle
+  return handle != null && Object.getOwnPropertyDescriptor(handle, 'reading')?.get !== undefined
+}
+
 /** Whether bytes wait for the kernel to take them. */
 export function isSending(socket: Socket): boolean {
   return socket.writableLength > 0 || (rawHandle(socket)?.writeQueueSize ?? 0) > 0
@@ -103,3 +117,24 @@ export const hasInput = (socket: Socket): Answer => ask(socket, Interest.READABL
 
 /** Whether the kernel would take bytes, or has an answer to the attempt to connect. */
 export const hasRoom = (socket: Socket): Answer => ask(socket, Interest.WRITABLE)
+
+/** Where Linux's `struct tcp_info` has how long ago data was sent last, in milliseconds (linux/tcp.h). */
+const LAST_DATA_SENT = 44
+/** As precise as that is: it counts the ticks of the kernel, of which there are at least a hundred a second. */
+const KERNEL_TICK_MS = 10
+
+/** At most how long ago bytes were sent last, by the kernel; null where it does not tell. What was sent again counts. */
+export function sentAgo(socket: Socket): number | null {
+  const fd = process.platform === 'linux' ? fdOf(socket) : -1
+  if (fd < 0) return null
+  try {
+    const info = getSocketOption(fd, constants.IPPROTO_TCP, constants.TCP_INFO, LAST_DATA_SENT + 4)
+    return info.length < LAST_DATA_SENT + 4
+      ? null
+      : Math.max(0, new DataView(info.buffer, info.byteOffset).getUint32(LAST_DATA_SENT, isLittleEndian) - KERNEL_TICK_MS)
+  } catch {
+    return null // It is a Unix socket, or being closed.
+  }
+}
+
+const isLittleEndian = endianness() === 'LE'

@@ -1,0 +1,133 @@
+/**
+ * Tells the limits of a socket what goes over it, where they cannot see it by its counters in time.
+ *
+ * @module
+ */
+import type { Socket } from 'node:net'
+import { ON_NODE } from '../reactor.js'
+import type { Idle, Limit, Read, Response, Write } from './limit.js'
+import type { Phase } from './phases.js'
+import { type Hearer, hear, hearAbove, unhear } from './taps.js'
+import { isCarrier, isConsumed, isEncrypted, sentAgo } from './traffic.js'
+
+export class Ear implements Hearer {
+  readonly #socket: Socket
+  readonly #connecting: () => void
+  #idle: Idle | undefined
+  #response: Response | undefined
+  #read: Read | undefined
+  #write: Write | undefined
+  readonly #undo: (() => void)[] = []
+  #ended = false
+
+  /** `connecting` is called when the socket was told to connect. */
+  constructor(socket: Socket, connecting: () => void) {
+    this.#socket = socket
+    this.#connecting = connecting
+  }
+
+  /** Whom to tell. */
+  set(limits: ReadonlyMap<Phase, Limit>): void {
+    this.#idle = limits.get('idle') as Idle | undefined
+    this.#response = limits.get('response') as Response | undefined
+    this.#read = limits.get('read') as Read | undefined
+    this.#write = limits.get('write') as Write | undefined
+  }
+
+  /** Waits until the socket is told to connect. */
+  awaitConnecting(): void {
+    hear(this.#socket, 'connecting', this)
+  }
+
+  /** The socket is connected: hears of it what the limits want to know. */
+  open(): void {
+    const socket = this.#socket
+    if (this.#response !== undefined || this.#write !== undefined || (this.#idle !== undefined && sentAgo(socket) === null)) {
+      hear(socket, 'written', this)
+    }
+    if (this.#response === undefined && this.#read === undefined) return
+    hear(socket, 'pushed', this)
+    if (ON_NODE) this.#hearMore()
+  }
+
+  #hearsMore = false
+
+  /** Node has ways to receive that go past `push`: a parser that reads the handle itself, and another socket that encrypts on top. */
+  #hearMore(): void {
+    if (this.#hearsMore) return
+    this.#hearsMore = true
+    queueMicrotask(() => {
+      if (isConsumed(this.#socket)) this.hearPackets()
+    })
+    if (isEncrypted(this.#socket)) return
+    // Whoever encrypts on top of a socket wants to know when it closes.
+    const onListener = (event: string) => {
+      if (event === 'close') queueMicrotask(() => this.#hearAbove())
+    }
+    this.#socket.on('newListener', onListener)
+    this.#undo.push(() => this.#socket.off('newListener', onListener))
+    this.#hearAbove()
+  }
+
+  #received = -1
+
+  /** Hears every packet, as somebody receives past `push`. It costs more, so it is not heard before. */
+  hearPackets(): void {
+    if (this.#ended || this.#received !== -1) return
+    this.#received = this.#socket.bytesRead
+    hear(this.#socket, 'packets', this)
+  }
+
+  /** Whether it is our own socket that asks for the one below. */
+  #isOwn = false
+  #hearsAbove = false
+
+  /** Hears of the socket that encrypts on top of this one, if there is one by now. */
+  #hearAbove(): void {
+    if (this.#ended || this.#hearsAbove || !isCarrier(this.#socket)) return
+    this.hearPackets()
+    const end = hearAbove(this.#socket, () => {
+      const isOwn = this.#isOwn
+      this.#isOwn = false
+      if (!isOwn && !this.#hasCome()) this.#response?.mayHaveWritten()
+    })
+    if (end === undefined) return
+    this.#hearsAbove = true
+    this.#isOwn = false
+    this.#undo.push(end)
+  }
+
+  #hasCome(): boolean {
+    const count = this.#socket.bytesRead
+    if (count === this.#received) return false
+    this.#received = count
+    this.onPushed()
+    return true
+  }
+
+  onPacket(): void {
+    this.#isOwn = true
+    if (this.#received !== -1) this.#hasCome()
+  }
+
+  onPushed(): void {
+    if (this.#response !== undefined) this.#response.came()
+    if (this.#read !== undefined) this.#read.came()
+  }
+
+  onWritten(): void {
+    if (this.#idle !== undefined) this.#idle.wrote()
+    if (this.#response !== undefined) this.#response.wrote()
+    if (this.#write !== undefined) this.#write.wrote()
+  }
+
+  onConnecting(): void {
+    this.#connecting()
+  }
+
+  end(): void {
+    this.#ended = true
+    unhear(this.#socket, this)
+    for (const undo of this.#undo.splice(0)) undo()
+  }
+}
