@@ -34,7 +34,8 @@ function sizeLeft(buffer: ArrayBufferView, offset: number, what: string): number
 export class Port<T = unknown> implements Sink<number> {
   readonly asyncFd: AsyncFd<T>
   readonly #input: Reader
-  readonly #output: Lane
+  /** Made for the first write: much only ever listens. */
+  #written: Lane | null = null
 
   constructor(
     asyncFd: AsyncFd<T>,
@@ -43,9 +44,13 @@ export class Port<T = unknown> implements Sink<number> {
     owner: unknown,
   ) {
     this.asyncFd = asyncFd
-    const registration = AsyncFd.registrationOf(asyncFd as AsyncFd<unknown>)
-    this.#input = new Reader(registration, kind.input, owner)
-    this.#output = new Lane(registration, kind.output, owner)
+    this.#input = new Reader(AsyncFd.registrationOf(asyncFd as AsyncFd<unknown>), kind.input, owner)
+  }
+
+  get #output(): Lane {
+    const { registration, side, owner } = this.#input
+    this.#written ??= new Lane(registration, side.kind.output, owner)
+    return this.#written
   }
 
   get #registration(): Registration {
@@ -231,11 +236,11 @@ export class Port<T = unknown> implements Sink<number> {
 
   /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look. */
   #writeNow(buffer: ArrayBufferView): number {
-    if (!ArrayBuffer.isView(buffer) || !this.#output.isOpen || AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) !== null)
-      return 0
+    const output = this.#output
+    if (!ArrayBuffer.isView(buffer) || !output.isOpen || AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) !== null) return 0
     // No bytes at all would be an empty message to some.
     const count = quickSize(buffer) === 0 ? 0 : (this.#isSocket ? trySend : tryWrite)(this.fd, buffer)
-    this.#output.activity += count
+    output.activity += count
     return count
   }
 
@@ -252,8 +257,8 @@ export class Port<T = unknown> implements Sink<number> {
 
   /** Numbers that grow as bytes move, and whether an exclusive operation is pending. */
   get activity(): { received: number; sent: number; reading: boolean; writing: boolean } {
-    const [input, output] = [this.#input, this.#output]
-    return { received: input.activity, sent: output.activity, reading: input.busy, writing: output.busy }
+    const [input, output] = [this.#input, this.#written]
+    return { received: input.activity, sent: output?.activity ?? 0, reading: input.busy, writing: output?.busy ?? false }
   }
 
   /** Whether the kernel says, now, that a direction is ready. */
