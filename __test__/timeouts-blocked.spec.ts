@@ -4,15 +4,21 @@
  * Portable: bun
  */
 import { join } from 'node:path'
-import { blockedRound, type Peers, SCENES, startPeers } from './helpers/blocked.js'
+import { blockedRound, type Peers, POSTGRES, SCENES, startPeers } from './helpers/blocked.js'
 import { folder } from './helpers/fixtures.js'
+import { postgresMissing, startPostgres } from './helpers/servers/postgres.js'
 import { fullListener } from './helpers/sockets.js'
 import test from './helpers/test.js'
 
+const why = postgresMissing()
+
 for (const [transport, phase] of SCENES) {
-  test.serial(`${phase}, ${transport}: nobody who answered is blamed, everybody else is at once`, async (t) => {
+  const run = transport === 'pg' && why !== null ? test.serial.skip : test.serial
+  const skipped = run === test.serial.skip ? ` (skipped: ${why})` : ''
+  run(`${phase}, ${transport}: nobody who answered is blamed, everybody else is at once${skipped}`, async (t) => {
     const { port } = await fullListener(t)
-    const peers: Peers = await startPeers(join(folder(t), 'peer'), port)
+    const postgres = transport === 'pg' ? await startPostgres(POSTGRES) : null
+    const peers: Peers = await startPeers(join(folder(t), 'peer'), port, postgres)
     try {
       for (let round = 0; round < 2; round++) {
         // Large writes over TLS keep both ends busy.
@@ -23,6 +29,7 @@ for (const [transport, phase] of SCENES) {
       }
     } finally {
       await peers.stop()
+      await postgres?.stop()
     }
   })
 }

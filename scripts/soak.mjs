@@ -9,7 +9,7 @@
  *   node scripts/soak.mjs streams [--bytes 10000000000] [--at-once 8] [--seed N]
  *   node scripts/soak.mjs connections [--count 1000000] [--at-once 16]
  *   node scripts/soak.mjs connects [--count 100000] [--at-once 50] [--seed N]
- *   node scripts/soak.mjs blocked [--count 1000] [--of phase,...]
+ *   node scripts/soak.mjs blocked [--count 1000] [--of phase or transport,...]
  *
  * `ASYNCFD_DRIVER`, `ASYNCFD_POLLING` and `ASYNCFD_SEED` work here as everywhere.
  */
@@ -154,16 +154,21 @@ const soaks = {
   },
 
   async blocked() {
-    const { blockedRound, nodes, ours, SCENES, startPeers } = await helper('blocked')
+    const { blockedRound, nodes, ours, POSTGRES, SCENES, startPeers } = await helper('blocked')
+    const { postgresMissing, startPostgres } = await helper('servers/postgres')
     const { fullListener } = await helper('sockets')
     const { tmpdir } = await import('node:os')
     const count = Number(flags.count ?? 1000)
     const teardowns = []
     const { port } = await fullListener({ teardown: (end) => teardowns.unshift(end) })
-    const peers = await startPeers(`${tmpdir()}/asyncfd-blocked-${process.pid}`, port)
+    const why = postgresMissing()
+    if (why !== null) console.log(`without pg: ${why}`)
+    const postgres = why === null ? await startPostgres(POSTGRES) : null
+    const peers = await startPeers(`${tmpdir()}/asyncfd-blocked-${process.pid}`, port, postgres)
     console.log("phase, transport: answered in the kernel and blamed, silent and missed; ours, then Node's own and a plain timer")
     for (const [transport, phase] of SCENES) {
-      if (flags.of && !flags.of.split(',').includes(phase)) continue
+      if (flags.of && !flags.of.split(',').some((of) => of === phase || of === transport)) continue
+      if (transport === 'pg' && postgres === null) continue
       const perRound = phase === 'write' ? 5 : 50
       const line = []
       for (const [name, limit] of Object.entries({ ours, nodes })) {
@@ -184,6 +189,7 @@ const soaks = {
       console.log(`${phase}, ${transport}: ${line.join('; ')}; ${seconds()} s`)
     }
     await peers.stop()
+    await postgres?.stop()
     for (const end of teardowns) await end()
   },
 

@@ -12,16 +12,19 @@ import tls from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { TimeoutError } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
-import { withTimeouts } from 'asyncfd/timeouts'
+import { pgStream, undiciConnector, withTimeouts } from 'asyncfd/timeouts'
+import pg from 'pg'
+import { Client } from 'undici'
 import { cert } from '../fixtures/certificate.js'
 import { runtimeCommand } from './child.js'
 import { turns } from './clock.js'
+import type { PostgresServer } from './servers/postgres.js'
 
 /** Milliseconds that a limit is, and that the loop is blocked for at least. */
 const LIMIT_MS = 40
 const BLOCK_MS = 80
 
-export type Transport = 'tcp' | 'tls' | 'unix' | 'http'
+export type Transport = 'tcp' | 'tls' | 'unix' | 'http' | 'undici' | 'pg'
 export type BlockedPhase = 'lookup' | 'connect' | 'secureConnect' | 'idle' | 'response' | 'read' | 'write' | 'total'
 
 export interface Peers {
@@ -29,13 +32,15 @@ export interface Peers {
   readonly path: string
   /** Of a listener that accepts nothing more. */
   readonly full: number
+  /** For pg; null where there is none. */
+  readonly postgres: PostgresServer | null
   /** Has those read on that were asked to. */
   readOn(): void
   stop(): Promise<void>
 }
 
 /** Starts the other end. `path` is for its Unix socket. */
-export async function startPeers(path: string, full: number): Promise<Peers> {
+export async function startPeers(path: string, full: number, postgres: PostgresServer | null = null): Promise<Peers> {
   const script = fileURLToPath(new URL('../fixtures/blocked-peer.js', import.meta.url))
   const child = spawn(...runtimeCommand(script, path), { stdio: ['pipe', 'pipe', 'inherit'] })
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
@@ -44,7 +49,7 @@ export async function startPeers(path: string, full: number): Promise<Peers> {
     child.stdin.end()
     await ended
   }
-  return { ports: JSON.parse(line), path, full, readOn: () => void child.stdin.write('\n'), stop }
+  return { ports: JSON.parse(line), path, full, postgres, readOn: () => void child.stdin.write('\n'), stop }
 }
 
 /** What became of the sockets of a round. */
@@ -169,6 +174,69 @@ function request(peers: Peers, answers: boolean, limit: Limit): Promise<One> {
   })
 }
 
+/** What a client's socket comes to, once its request was made. */
+function watched(socket: Socket, answers: boolean): One {
+  const one: One = { socket, answers, ready: () => kernelHas(socket, POLLIN), error: null, done: false }
+  socket.on('error', (error) => {
+    one.error = error
+  })
+  socket.on('close', () => {
+    one.done = true
+  })
+  return one
+}
+
+/** A connection of undici's; its request begins when it is told to. */
+async function bringUndici(peers: Peers, answers: boolean): Promise<(limit: Limit) => One> {
+  const connector = undiciConnector({ connect: 30_000 })
+  let socket: Socket | undefined
+  const client = new Client(`http://127.0.0.1:${peers.ports.http}`, {
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: (options, callback) =>
+      connector(options, (...[error, made]) => {
+        if (made === null) return callback(error as Error, null)
+        socket = made
+        callback(null, made)
+      }),
+  })
+  const ask = async (path: string) => (await client.request({ path, method: 'GET' })).body.text()
+  await ask('/answer')
+  const own = socket as unknown as Socket
+  return (limit) => {
+    limit(own, 'response')
+    const over = () => void own.destroy()
+    ask(answers ? '/answer' : '/silent').then(over, over)
+    return watched(own, answers)
+  }
+}
+
+/** A connection of pg's; its query begins when it is told to. */
+async function bringPg({ postgres }: Peers, answers: boolean): Promise<(limit: Limit) => One> {
+  const { host, port, user, password, database } = postgres as PostgresServer
+  let socket: Socket | undefined
+  const stream = pgStream({ connect: 30_000 })
+  const client = new pg.Client({
+    ...{ host, port, user, password, database },
+    stream(this: unknown) {
+      socket = stream.call(this as never)
+      return socket
+    },
+  } as pg.ClientConfig)
+  client.on('error', () => {})
+  await client.connect()
+  const own = socket as unknown as Socket
+  return (limit) => {
+    limit(own, 'response')
+    const over = () => void own.destroy()
+    client.query(answers ? 'SELECT 1' : 'SELECT pg_sleep(600)').then(over, () => {})
+    return watched(own, answers)
+  }
+}
+
+/** Settings of PostgreSQL for this: many connections, and it notices when one of them is gone. */
+export const POSTGRES = { settings: { max_connections: 300, client_connection_check_interval: '50ms' } }
+
 export type Limit = (socket: Socket, phase: BlockedPhase) => void
 
 /** Ours. */
@@ -193,8 +261,12 @@ export async function blockedRound(
   count: number,
   limit: Limit = ours,
 ): Promise<Outcome> {
-  const make = (_: unknown, i: number) =>
-    transport === 'http' ? request(peers, i % 2 === 0, limit) : bring(peers, transport, phase, i % 2 === 0)
+  const make = (_: unknown, i: number) => {
+    const answers = i % 2 === 0
+    if (transport === 'http') return request(peers, answers, limit)
+    if (transport === 'undici') return bringUndici(peers, answers)
+    return transport === 'pg' ? bringPg(peers, answers) : bring(peers, transport, phase, answers)
+  }
   const brought = await Promise.all(Array.from({ length: count * 2 }, make))
   const all = brought.map((one) => (typeof one === 'function' ? one(limit) : one))
   // A handshake begins when the connection is there.
@@ -238,6 +310,8 @@ const ALL: readonly (readonly [Transport, BlockedPhase])[] = [
     (['idle', 'response', 'read', 'write', 'total'] as const).map((phase) => [transport, phase] as const),
   ),
   ['http', 'response'],
+  ['undici', 'response'],
+  ['pg', 'response'],
 ]
 
 /** Those that this runtime's sockets can be asked about: Bun's do not tell how much was written, and its TLS and http are its own. */
