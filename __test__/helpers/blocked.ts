@@ -17,8 +17,8 @@ import pg from 'pg'
 import { Client } from 'undici'
 import { cert } from '../fixtures/certificate.js'
 import { runtimeCommand } from './child.js'
-import { turns } from './clock.js'
 import type { PostgresServer } from './servers/postgres.js'
+import { turns } from './turns.js'
 
 /** Milliseconds that a limit is, and that the loop is blocked for at least. */
 const LIMIT_MS = 40

@@ -2,6 +2,9 @@
 import { clock, now } from 'asyncfd/time'
 import type { ExecutionContext } from 'ava'
 import test from './test.js'
+import { turns } from './turns.js'
+
+export { turns }
 
 type T = ExecutionContext<unknown>
 
@@ -50,11 +53,4 @@ export async function pass(ms: number, step = 1): Promise<void> {
     await clock.advance(Math.min(step, ms - at))
     await turns()
   }
-}
-
-/** Some turns of the event loop: what lies in the kernel is handled, and what follows from that. */
-export async function turns(count = 4): Promise<void> {
-  // Sockets of Deno's live on another thread, and take their time.
-  const next = 'deno' in process.versions ? (resolve: () => void) => setTimeout(resolve, 1) : setImmediate
-  for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => next(resolve))
 }

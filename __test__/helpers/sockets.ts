@@ -4,8 +4,8 @@ import net, { type Socket } from 'node:net'
 import { TimeoutError } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
 import type { ExecutionContext } from 'ava'
-import { turns } from './clock.js'
 import { own, type Port } from './fixtures.js'
+import { turns } from './turns.js'
 
 type T = ExecutionContext<unknown>
 
