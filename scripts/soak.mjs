@@ -141,8 +141,10 @@ const soaks = {
     const resident = []
     const ways = await manyConnects(places, random, count, atOnce, (done) => {
       globalThis.gc?.()
-      resident.push(Math.round(process.memoryUsage.rss() / 2 ** 20))
-      console.log(`${done} connects, ${seconds()} s, resident ${resident.at(-1)} MiB, ${JSON.stringify(holdings())}`)
+      const { rss, heapUsed, external } = process.memoryUsage()
+      resident.push(Math.round(rss / 2 ** 20))
+      const heap = `heap ${(heapUsed / 2 ** 20).toFixed(1)}, external ${(external / 2 ** 20).toFixed(1)}`
+      console.log(`${done} connects, ${seconds()} s, resident ${resident.at(-1)} MiB, ${heap}, ${JSON.stringify(holdings())}`)
     })
     const after = await settled(before)
     const { timers, refs } = reactor.metrics()

@@ -24,7 +24,10 @@ export function ending<S extends Socket>(t: T, socket: S): S {
 /** Closes a server with the test, and all of its connections. */
 export async function listening(t: T, server: net.Server, where: net.ListenOptions = { host: '127.0.0.1', port: 0 }) {
   const sockets = new Set<Socket>()
-  const keep = (socket: Socket) => void sockets.add(socket.on('error', () => {}))
+  const keep = (socket: Socket) => {
+    sockets.add(socket.on('error', () => {}))
+    socket.on('close', () => sockets.delete(socket))
+  }
   server
     .on('connection', keep)
     .on('secureConnection', keep)
