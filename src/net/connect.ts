@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type StopDeadline, startDeadline } from '../deadline.js'
 import { type AsyncFdError, systemError } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
@@ -104,12 +105,12 @@ export function tryAll<S>(
   const errors: Error[] = []
   const waiting = interleaved(addresses)
   const total = waiting.length
-  let next = new AbortController()
+  let stopWaiting: StopDeadline = () => {}
   let over = false
 
   const end = () => {
     over = true
-    next.abort()
+    stopWaiting()
     for (const attempt of running) attempt.destroy()
     running.clear()
   }
@@ -117,7 +118,7 @@ export function tryAll<S>(
     const fail = (error: unknown, address: InetAddress) => {
       errors.push(told(error, address))
       if (errors.length === total) reject(failure(errors))
-      else next.abort()
+      else next()
     }
     const one = (address: InetAddress) => {
       let attempt: Attempt<S>
@@ -142,16 +143,15 @@ export function tryAll<S>(
         },
       )
     }
-    const all = async () => {
-      for (let address = waiting.shift(); address !== undefined && !over; address = waiting.shift()) {
-        next = new AbortController()
-        one(address)
-        if (waiting.length === 0) return
-        // The failure of what runs brings the next forward.
-        await sleep(delay, { signal: next.signal, ref: false }).catch(() => {})
-      }
+    /** Tries the next address: when its time has come, or when one before it has failed. */
+    const next = () => {
+      stopWaiting()
+      const address = waiting.shift()
+      if (address === undefined || over) return
+      if (waiting.length > 0) stopWaiting = startDeadline(delay, next)
+      one(address)
     }
-    void all()
+    next()
   })
   return { first, end }
 }
