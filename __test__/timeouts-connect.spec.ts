@@ -21,6 +21,7 @@ type T = ExecutionContext<unknown>
 noLeaks(test)
 
 const ON_DENO = 'deno' in process.versions
+const ON_NODE = !ON_DENO && !('bun' in process.versions)
 
 type Answer = (error: Error | null, found: string | { address: string; family: number }[], family?: number) => void
 
@@ -177,6 +178,22 @@ onStoppedTime('connectTls: connects, or the handshake takes too long', async (t)
   await pass(5)
   t.like(shaking.error as TimeoutError, { phase: 'secureConnect', port: silent.port })
 })
+
+if (ON_NODE) {
+  onStoppedTime('connectTls: options that Node refuses once it is connected leave no connection', async (t) => {
+    let closed = false
+    const { port } = await serve(t, (peer) => {
+      peer.resume().on('close', () => {
+        closed = true
+      })
+    })
+    await t.throwsAsync(settle(connectTls({ host: '127.0.0.1', port, minDHSize: -1 }, { connect: 1000 })), {
+      message: /minDHSize/,
+    })
+    for (let i = 0; i < 2000 && !closed; i++) await turns(1)
+    t.true(closed)
+  })
+}
 
 onStoppedTime('connectTls over a connection that is there', async (t) => {
   const port = await tlsServer(t)

@@ -42,6 +42,7 @@ const narrow = (t: T) => ({ path: join(folder(t), 'narrow') })
 const traces = (socket: Socket) => [
   socket.eventNames().map((name) => [name, socket.listenerCount(name)]),
   Object.getOwnPropertyNames(socket).filter((name) => ['_write', '_writev', '_unrefTimer', 'push', 'connect'].includes(name)),
+  Object.getOwnPropertySymbols(socket).filter(({ description }) => description?.startsWith('asyncfd')),
 ]
 
 onStoppedTime('idle: ends when nothing has moved, never early and at most a tenth late', async (t) => {
