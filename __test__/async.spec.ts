@@ -308,6 +308,26 @@ test('lent chunks are memory of ours until the next is asked for; copies live on
   t.is(copy.toString(), 'onet')
 })
 
+test('chunks that follow a full one live on as well, whether they are long or short', async (t) => {
+  const [reader, writer] = pipes(t)
+  const chunks = reader.chunks({ size: 64 })
+  const sizes = [64, 64, 40, 64, 10, 64, 64, 33, 32, 64]
+  const sent = sizes.map((size, i) => bytes(size, i))
+  const got: Buffer[] = []
+  for (const piece of sent) {
+    await writer.writeAll(piece)
+    got.push((await chunks.next()).value)
+    // Finds nothing, and what it would have been read into is kept for the next.
+    await t.throwsAsync(reader.chunks({ size: 64, timeout: 0 }).next(), { code: 'ETIMEDOUT' })
+  }
+  t.deepEqual(got, sent)
+  for (const chunk of got) chunk.fill(0)
+  await writer.writeAll(sent[0]!)
+  const last = (await chunks.next()).value
+  for (const chunk of got) chunk.fill(1)
+  t.deepEqual(last, sent[0], 'no two have memory in common')
+})
+
 test('more chunks lent at once than the pool has blocks: each is its own', async (t) => {
   const streams = Array.from({ length: 80 }, () => pipes(t))
   const iterators = streams.map(([reader]) => reader.chunks({ lend: true }))

@@ -22,13 +22,34 @@ export interface ChunkOptions extends WaitOptions {
 /** What reads for an iterator: the next chunk, or null at the end. */
 export type ReadChunk = () => Promise<Buffer | null>
 
+/** Chunks that live on. After one that was full as much is expected of the next. */
+class Copies implements Sink<Buffer | null> {
+  readonly #port: Port
+  readonly #size: number
+  own = false
+
+  constructor(port: Port, size: number) {
+    this.#port = port
+    this.#size = size
+  }
+
+  attempt(): Buffer | null | WouldBlock {
+    return this.#port.attemptReceive(this.#size, this)
+  }
+
+  bytes(block: Block, count: number): Buffer {
+    this.own = count === this.#size
+    return copyOut(block, count)
+  }
+
+  end(): null {
+    return null
+  }
+}
+
 /** Reads chunks that live on: copies. */
 export function copyReader(port: Port, size: number, options?: WaitOptions): ReadChunk {
-  const copies: Sink<Buffer | null> = {
-    attempt: (size) => port.attemptReceive(size, copies),
-    bytes: copyOut,
-    end: () => null,
-  }
+  const copies = new Copies(port, size)
   return () => port.receive(size, copies, options)
 }
 
@@ -50,6 +71,7 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
   /** The block that is lent out. */
   #lent: Block | null = null
   #done = false
+  own = false
 
   constructor(port: Port, size: number, lend: boolean, limits: WaitOptions | undefined) {
     this.#port = port
@@ -69,7 +91,10 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
   }
 
   bytes(block: Block, count: number): IteratorResult<Buffer> {
-    if (!this.#lend) return { done: false, value: copyOut(block, count) }
+    if (!this.#lend) {
+      this.own = count === this.#size
+      return { done: false, value: copyOut(block, count) }
+    }
     this.#lent = block
     return { done: false, value: firstBytes(block, count) }
   }

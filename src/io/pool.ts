@@ -24,7 +24,7 @@ export interface Block {
   /** Where they lie. To ask a Buffer for it, or for a part of itself, takes longer than all else of a small read. */
   readonly memory: ArrayBuffer
   readonly at: number
-  /** Its number in the pool, or `NO_BLOCK` for one that was made since none was left. */
+  /** Its number in the pool, or `NO_BLOCK` for one that is not of it: made since none was left, or to be its user's. */
   readonly number: number
 }
 
@@ -62,9 +62,19 @@ export function blockOf(number: number): Block {
 export function take(): Block {
   prepare()
   const number = blocks!.length === 0 ? NO_BLOCK : theReactor().takeBlock()
-  if (number !== NO_BLOCK) return blocks![number]!
-  const memory = new ArrayBuffer(BLOCK)
-  return { bytes: Buffer.from(memory), memory, at: 0, number }
+  return number === NO_BLOCK ? takeOwn(BLOCK) : blocks![number]!
+}
+
+/** A block that was made and not needed. No user has ever seen it. */
+let spare: Block | null = null
+
+/** Takes a block of `size` bytes that is not of the pool, so that its user may have it: see {@link copyOut}. */
+export function takeOwn(size: number): Block {
+  const block = spare
+  spare = null
+  if (block !== null && block.bytes.length === size) return block
+  const bytes = Buffer.allocUnsafeSlow(size)
+  return { bytes, memory: bytes.buffer as ArrayBuffer, at: 0, number: NO_BLOCK }
 }
 
 /** The first bytes of a block, as they lie there. */
@@ -82,11 +92,12 @@ export function copyTo(view: ArrayBufferView, { memory, at }: Block, count: numb
   bytesOf(view).set(new Uint8Array(memory, at, count))
 }
 
-/** The first bytes of a block in memory of their own; the block is given back. */
+/** The first bytes of a block in memory of their own. The block is given back, or is that memory, if that wastes less than a half. */
 export function copyOut(block: Block, count: number): Buffer {
+  if (block.number === NO_BLOCK && count > block.bytes.length / 2) return firstBytes(block, count)
   const copy = Buffer.allocUnsafe(count)
   copyTo(copy, block, count)
-  give(block)
+  giveUnseen(block)
   return copy
 }
 
@@ -94,4 +105,10 @@ export function copyOut(block: Block, count: number): Buffer {
 export function give({ bytes, number }: Block): void {
   if (poison) bytes.fill(POISON)
   theReactor().giveBack(number)
+}
+
+/** Gives back a block that no user has seen. */
+export function giveUnseen(block: Block): void {
+  if (block.number === NO_BLOCK) spare = block
+  else give(block)
 }

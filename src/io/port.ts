@@ -17,7 +17,7 @@ import { WouldBlock } from '../would-block.js'
 import type { Kind } from './kind.js'
 import { Lane } from './lane.js'
 import { Limit, type StreamTimeouts } from './limits.js'
-import { type Block, bytesOf, copyTo, firstBytes, give, take } from './pool.js'
+import { type Block, bytesOf, copyTo, firstBytes, give, giveUnseen, take, takeOwn } from './pool.js'
 import { Reader, type Sink } from './reader.js'
 
 /** The most bytes that are read into a block and copied from there: that costs less than a read of their own. */
@@ -162,16 +162,16 @@ export class Port<T = unknown> implements Sink<number> {
   /** An attempt of such a read. */
   attemptReceive<R>(size: number, sink: Sink<R>): R | WouldBlock {
     if (this.#left === null && this.#input.mustWait) return WouldBlock
-    const block = take()
+    const block = sink.own ? takeOwn(size) : take()
     let count: number | WouldBlock
     try {
       count = this.#attemptRead(size === block.bytes.length ? block.bytes : block.bytes.subarray(0, size))
     } catch (error) {
-      give(block)
+      giveUnseen(block)
       throw error
     }
     if (typeof count === 'number' && count > 0) return sink.bytes(block, count)
-    give(block)
+    giveUnseen(block)
     return count === 0 ? sink.end() : WouldBlock
   }
 

@@ -13,6 +13,8 @@ import { type Block, blockOf, prepare } from './pool.js'
 
 /** What a read is for: makes its result. */
 export interface Sink<R> {
+  /** Whether so many bytes are expected, to stay, that an attempt had better read them into a block of their own. */
+  readonly own?: boolean
   /** Attempts it, for at most `size` bytes. */
   attempt(size: number): R | WouldBlock
   /** Of the bytes in a block, which it gives back now or later. */
