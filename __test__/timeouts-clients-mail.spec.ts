@@ -1,4 +1,8 @@
-/** Limits in nodemailer: connections from its `getSocket`, plain, encrypted from the start, and by STARTTLS. */
+/**
+ * Limits in nodemailer: connections from its `getSocket`, plain, encrypted from the start, and by STARTTLS.
+ *
+ * Portable: bun
+ */
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import { connect, connectTls, type Phases } from 'asyncfd/timeouts'

@@ -1,4 +1,8 @@
-/** Limits in mysql2, plain and encrypted, against a real MariaDB where there is one. */
+/**
+ * Limits in mysql2, plain and encrypted, against a real MariaDB where there is one.
+ *
+ * Portable: bun
+ */
 import type { Socket } from 'node:net'
 import { createConnection, type Phases } from 'asyncfd/timeouts'
 import mysql, { type Pool, type PoolOptions, type RowDataPacket } from 'mysql2/promise'

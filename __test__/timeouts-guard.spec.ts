@@ -600,6 +600,56 @@ onStoppedTime('a socket that is encrypted later: its limits of bytes go on', asy
   t.true(secureFate.closed)
 })
 
+/** A connection with limits on which somebody else speaks TLS. The peer answers `ask`, and reads nothing more after `stop`. */
+async function encryptedLater(t: T, phases: Phases): Promise<{ fate: Fate; secure: tls.TLSSocket }> {
+  const { port } = await serve(t, (peer) => {
+    const upgraded = ending(t, new tls.TLSSocket(peer, { isServer: true, key, cert }))
+    upgraded.on('data', (chunk) => {
+      if (String(chunk) === 'stop') upgraded.pause()
+      if (String(chunk) === 'ask') upgraded.write('answer')
+    })
+  })
+  const raw = ending(t, net.connect({ host: '127.0.0.1', port }))
+  withTimeouts(raw, phases)
+  await once(raw, 'connect')
+  const secure = ending(t, tls.connect({ socket: raw, ca: cert, host: 'localhost' }))
+  await once(secure, 'secureConnect')
+  return { fate: new Fate(raw), secure }
+}
+
+onStoppedTime('a socket that is encrypted later: what is asked above and gets no answer', async (t) => {
+  const { fate, secure } = await encryptedLater(t, { response: 100 })
+  await pass(300, 10)
+  for (let i = 0; i < 3; i++) {
+    secure.write('ask')
+    await once(secure, 'data')
+    await pass(300, 10)
+    t.is(fate.phase, undefined, 'it waits for nothing')
+  }
+  secure.write('nothing')
+  await pass(90, 2)
+  t.is(fate.phase, undefined)
+  await pass(30, 2)
+  t.is(fate.phase, 'response')
+})
+
+// Deno takes whatever is written to a TLS socket at once.
+if (!ON_DENO) {
+  onStoppedTime('a socket that is encrypted later: a peer that reads nothing', async (t) => {
+    const { fate, secure } = await encryptedLater(t, { write: 100 })
+    secure.write(Buffer.alloc(300_000))
+    await pass(300, 10)
+    t.is(fate.phase, undefined)
+    secure.write('stop')
+    await turns(20)
+    secure.write(Buffer.alloc(30_000_000))
+    await pass(90, 2)
+    t.is(fate.phase, undefined)
+    await pass(60, 2)
+    t.is(fate.phase, 'write')
+  })
+}
+
 if (ON_NODE) {
   onStoppedTime('a server of http: its requests are read past the socket, and seen', async (t) => {
     const server = http.createServer((_, response) => response.end('x'))

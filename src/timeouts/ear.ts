@@ -8,7 +8,7 @@ import { ON_NODE } from '../reactor.js'
 import type { Idle, Limit, Read, Response, Write } from './limit.js'
 import type { Phase } from './phases.js'
 import { type Hearer, hear, hearAbove, unhear } from './taps.js'
-import { isCarrier, isConsumed, isEncrypted, sentAgo } from './traffic.js'
+import { isCarrier, isConsumed, isEncrypted, isHandshaking, sentAgo, socketAbove } from './traffic.js'
 
 export class Ear implements Hearer {
   readonly #socket: Socket
@@ -45,19 +45,20 @@ export class Ear implements Hearer {
     if (this.#response !== undefined || this.#write !== undefined || (this.#idle !== undefined && sentAgo(socket) === null)) {
       hear(socket, 'written', this)
     }
-    if (this.#response === undefined && this.#read === undefined) return
-    hear(socket, 'pushed', this)
-    if (ON_NODE) this.#hearMore()
+    const receives = this.#response !== undefined || this.#read !== undefined
+    if (receives) hear(socket, 'pushed', this)
+    if (receives || this.#write !== undefined || (this.#idle !== undefined && !ON_NODE)) this.#hearMore()
   }
 
   #hearsMore = false
 
-  /** Node has ways to receive that go past `push`: a parser that reads the handle itself, and another socket that encrypts on top. */
+  /** What goes past the socket's own methods: a parser of Node's that reads the handle itself, and another socket that encrypts on top. */
   #hearMore(): void {
     if (this.#hearsMore) return
     this.#hearsMore = true
     queueMicrotask(() => {
       if (isConsumed(this.#socket)) this.hearPackets()
+      this.#hearAbove() // Whoever waited for the connection.
     })
     if (isEncrypted(this.#socket)) return
     // Whoever encrypts on top of a socket wants to know when it closes.
@@ -84,17 +85,36 @@ export class Ear implements Hearer {
 
   /** Hears of the socket that encrypts on top of this one, if there is one by now. */
   #hearAbove(): void {
-    if (this.#ended || this.#hearsAbove || !isCarrier(this.#socket)) return
+    if (this.#ended || this.#hearsAbove) return
+    if (!ON_NODE) {
+      this.#hearSocketAbove()
+      return
+    }
+    if (!isCarrier(this.#socket)) return
     this.hearPackets()
     const end = hearAbove(this.#socket, () => {
       const isOwn = this.#isOwn
       this.#isOwn = false
-      if (!isOwn && !this.#hasCome()) this.#response?.mayHaveWritten()
+      if (isOwn) return
+      this.#write?.mayHaveWritten()
+      if (!this.#hasCome()) this.#response?.mayHaveWritten()
     })
     if (end === undefined) return
     this.#hearsAbove = true
     this.#isOwn = false
     this.#undo.push(end)
+  }
+
+  /** Bun and Deno count nothing of what is written above, but they show who writes. */
+  #hearSocketAbove(): void {
+    const above = socketAbove(this.#socket)
+    if (above === undefined) return
+    this.#hearsAbove = true
+    this.#received = this.#socket.bytesRead
+    hear(above, 'packets', this)
+    hear(above, 'written', this)
+    this.#undo.push(() => unhear(above, this))
+    if (isHandshaking(above)) this.onWritten() // It begins with a word of ours.
   }
 
   #hasCome(): boolean {

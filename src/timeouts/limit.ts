@@ -246,7 +246,12 @@ export class Write extends TrafficLimit {
 
   /** Bytes were written, or queued. */
   wrote(): void {
-    if (!this.running || this.id !== -1 || this.socket.writableLength === 0) return
+    if (this.running && this.id === -1 && isSending(this.socket)) this.mayHaveWritten()
+  }
+
+  /** A socket that encrypts on top of this one is about to write, or reads. */
+  mayHaveWritten(): void {
+    if (!this.running || this.id !== -1) return
     this.since = theReactor().now()
     this.#begin()
   }

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { endianness } from 'node:os'
 import process from 'node:process'
 import { Interest, Ready } from '../interest.js'
-import { theReactor } from '../reactor.js'
+import { ON_NODE, theReactor } from '../reactor.js'
 import { readyMask } from '../registration.js'
 import { constants } from '../sys/constants.js'
 import { getSocketOption } from '../sys/option.js'
@@ -52,6 +52,17 @@ function rawHandle(socket: Socket): Handle | undefined {
   return handle ?? undefined
 }
 
+/** The socket that encrypts on top of this one, where the runtime shows it: Bun and Deno keep it with the handle. */
+export function socketAbove(socket: Socket): Socket | undefined {
+  const handle = inside(socket)._handle
+  if (ON_NODE || handle == null || isEncrypted(socket)) return undefined
+  for (const key of Object.getOwnPropertySymbols(handle)) {
+    const value: unknown = Object.getOwnPropertyDescriptor(handle, key)?.value
+    if (value instanceof Socket && value !== socket && isEncrypted(value)) return value
+  }
+  return undefined
+}
+
 /** The socket's descriptor, or -1: before it connects, after it closed, and where the runtime does not show it. */
 export function fdOf(socket: Socket): number {
   return rawHandle(socket)?.fd ?? -1
@@ -69,7 +80,8 @@ export function accepted(socket: Socket): number {
     return handle.bytesWritten - handle.writeQueueSize
   // Not `bytesWritten`: it looks through what is queued, and fails in the midst of a write there.
   const { _bytesDispatched: begun = 0, _writableState: state } = inside(socket)
-  return begun - (state?.writelen ?? 0)
+  const above = socketAbove(socket)
+  return begun - (state?.writelen ?? 0) + (above === undefined ? 0 : accepted(above))
 }
 
 /** Bytes given to the kernel so far, those included that it has not taken yet. */
@@ -77,6 +89,9 @@ export const handed = (socket: Socket): number => rawHandle(socket)?.bytesWritte
 
 /** Whether what it reads and writes is not what goes over the wire. */
 export const isEncrypted = (socket: Socket): boolean => inside(socket).encrypted === true
+
+/** Whether its TLS handshake is under way. */
+export const isHandshaking = (socket: Socket): boolean => inside(socket).secureConnecting === true
 
 /** Whether a parser of http's reads the handle itself. */
 export const isConsumed = (socket: Socket): boolean => inside(socket)._handle?._consumed === true
@@ -89,7 +104,8 @@ export function isCarrier(socket: Socket): boolean {
 
 /** Whether bytes wait for the kernel to take them. */
 export function isSending(socket: Socket): boolean {
-  return socket.writableLength > 0 || (rawHandle(socket)?.writeQueueSize ?? 0) > 0
+  if (socket.writableLength > 0) return true
+  return (rawHandle(socket)?.writeQueueSize ?? socketAbove(socket)?.writableLength ?? 0) > 0
 }
 
 /** Whether somebody reads, so that bytes which come would be taken from the kernel. */
