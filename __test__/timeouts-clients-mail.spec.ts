@@ -1,14 +1,14 @@
 /**
  * Limits in nodemailer: connections from its `getSocket`, plain, encrypted from the start, and by STARTTLS.
  *
- * Portable: bun
+ * Portable: bun, deno
  */
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import { connect, connectTls, type Phases } from 'asyncfd/timeouts'
 import nodemailer, { type SMTPTransportOptions } from 'nodemailer'
 import { cert, key } from './fixtures/certificate.js'
-import { expires, gone, LIMIT, nothingLeft, silentResolver, tenLimits } from './helpers/clients.js'
+import { expires, gone, LIMIT, nothingLeft, silentResolver, tenLimits, writesWait } from './helpers/clients.js'
 import { onStoppedTime } from './helpers/clock.js'
 import { ending, fullListener, serve } from './helpers/sockets.js'
 import test, { type ExecutionContext } from './helpers/test.js'
@@ -148,7 +148,7 @@ for (const kind of ['nodemailer', 'nodemailer over TLS', 'nodemailer by STARTTLS
       await gone(t, made[0]!)
     }
     const { port } = await mailServer(t, secure, { deafAt: 'DATA', starttls })
-    if (!starttls)
+    if (writesWait(secure || starttls))
       await expires(t, transport(t, secure, { write: LIMIT }, { port, ...quick }).send('x'.repeat(20_000_000)), 'write')
     const mute = await mailServer(t, secure, { silentAt: 'GREETING' })
     for (const phase of ['idle', 'read', 'total'] as const) {

@@ -1,7 +1,7 @@
 /**
  * Limits in mysql2, plain and encrypted, against a real MariaDB where there is one.
  *
- * Portable: bun
+ * Portable: bun, deno
  */
 import type { Socket } from 'node:net'
 import { createConnection, type Phases } from 'asyncfd/timeouts'

@@ -1,4 +1,8 @@
-/** Limits in undici: its dispatchers with a connector of ours. */
+/**
+ * Limits in undici: its dispatchers with a connector of ours.
+ *
+ * Portable: bun, deno
+ */
 import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
@@ -6,9 +10,10 @@ import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Phases, type UndiciConnectOptions, undiciConnector } from 'asyncfd/timeouts'
-import { Agent, errors, fetch, Pool, request } from 'undici'
+// By its file: 'undici' alone is Bun's own there, which takes no `connect` function.
+import { Agent, errors, fetch, Pool, request } from 'undici/index.js'
 import { cert, key } from './fixtures/certificate.js'
-import { expires, gone, LIMIT, nothingLeft, tenLimits, timeoutIn } from './helpers/clients.js'
+import { expires, gone, LIMIT, nothingLeft, tenLimits, timeoutIn, writesWait } from './helpers/clients.js'
 import { onStoppedTime } from './helpers/clock.js'
 import { folder } from './helpers/fixtures.js'
 import { fullListener, serve } from './helpers/sockets.js'
@@ -118,7 +123,7 @@ for (const secure of [false, true]) {
       const drip = setInterval(() => response.write('x'), 1)
       response.on('close', () => clearInterval(drip))
     })
-    await expires(t, ask(url, agent(t, { write: LIMIT }).dispatcher, Buffer.alloc(30_000_000)), 'write')
+    if (writesWait(secure)) await expires(t, ask(url, agent(t, { write: LIMIT }).dispatcher, Buffer.alloc(30_000_000)), 'write')
     await expires(t, ask(url, agent(t, { read: LIMIT }).dispatcher), 'read')
     await expires(t, ask(url, agent(t, { idle: LIMIT }).dispatcher), 'idle')
     await expires(t, ask(`${url}/drip`, agent(t, { total: LIMIT }).dispatcher), 'total')
@@ -159,7 +164,8 @@ onStoppedTime('undici: sessions of TLS are kept, and HTTP/2 is spoken where it i
     t.is(await ask(url, pool), '1.1')
     await pool.destroy()
   }
-  t.deepEqual(reused, [false, true])
+  // Deno resumes no session.
+  t.deepEqual(reused, [false, !('deno' in process.versions)])
   const { dispatcher } = agent(t, connecting, { allowH2: true })
   t.is(await ask(url, dispatcher), '2.0')
 })

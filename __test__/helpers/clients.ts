@@ -61,13 +61,21 @@ export async function expires(
 export const onStoppedTimeUnless = (why: string | null): typeof onStoppedTime =>
   why === null ? onStoppedTime : (title) => test.skip(`${title} (${why})`, () => {})
 
+const ON_DENO = 'deno' in process.versions
+
+/** Whether a write waits until the kernel takes it: TLS of Deno's takes all at once, and no limit sees a peer that reads nothing. */
+export const writesWait = (secure: boolean): boolean => !(secure && ON_DENO)
+
+/** How often the runtime's http asks again by itself, on a new connection, when one that was kept alive fails. */
+export const HTTP_RETRIES = ON_DENO ? 1 : 0
+
 /**
  * A resolver that never answers, for clients that do not take one: as long as the test runs.
  *
  * @returns false where the runtime has one of its own, which nobody can replace
  */
 export function silentResolver(t: T): boolean {
-  if ('deno' in process.versions) return false
+  if (ON_DENO) return false
   const { lookup } = dns
   dns.lookup = Object.assign(() => {}, lookup)
   t.teardown(() => {
@@ -110,9 +118,7 @@ export async function gone(t: T, socket: Socket): Promise<void> {
 export function nothingLeft(test: TestFn): void {
   // Deno counts sockets for longer than they live.
   const sockets = () =>
-    ('deno' in process.versions ? [] : (process.getActiveResourcesInfo?.() ?? [])).filter((name) =>
-      /^(TCP|Pipe|TLS).*Wrap$/.test(name),
-    ).length
+    (ON_DENO ? [] : (process.getActiveResourcesInfo?.() ?? [])).filter((name) => /^(TCP|Pipe|TLS).*Wrap$/.test(name)).length
   const before = sockets()
   test.after.always('no socket, no timer and no wait is left', async (t) => {
     await until(() => sockets() <= before && reactor.metrics().timers === 0)

@@ -6,7 +6,7 @@
 import { type NetConnectOpts, connect as netConnect, Socket } from 'node:net'
 import { type ConnectionOptions, connect as tlsConnect } from 'node:tls'
 import { invalidArgType } from '../errors.js'
-import { TimeoutGuard } from './guard.js'
+import { TimeoutGuard, targetIn } from './guard.js'
 import { type Limits, type Phases, readPhases } from './phases.js'
 import { inside } from './traffic.js'
 
@@ -42,9 +42,10 @@ function targetOf(options: AnyOptions): object {
   return socketPath ? { path: socketPath } : { host, port, noDelay: true, keepAlive: enableKeepAlive, keepAliveInitialDelay }
 }
 
-function guarded(socket: Socket, limits: Limits): void {
+function guarded(socket: Socket, limits: Limits, target: object): void {
   const { secureConnect, ...others } = limits
-  new TimeoutGuard(socket, inside(socket).encrypted === true ? limits : others)
+  const own = inside(socket).encrypted === true ? limits : others
+  new TimeoutGuard(socket, own, undefined, undefined, targetIn([target]))
 }
 
 /**
@@ -60,12 +61,13 @@ export function createConnection(phases: Phases): (options: object, callback?: O
   const limits = readPhases(phases)
   return function (this: unknown, options: object, callback?: OnConnection): Socket {
     if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'an object', options)
+    const target = targetOf(options)
     const onConnection: OnConnection = (error, later) => {
-      if (later instanceof Socket) guarded(later, limits)
+      if (later instanceof Socket) guarded(later, limits, target)
       callback?.(error, later)
     }
-    const socket = maker(this, options).call(this, targetOf(options), onConnection)
-    if (socket instanceof Socket) guarded(socket, limits)
+    const socket = maker(this, options).call(this, target, onConnection)
+    if (socket instanceof Socket) guarded(socket, limits, target)
     // An agent that makes its connection later calls back; its types do not say so.
     return socket as Socket
   }

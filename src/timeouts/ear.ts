@@ -12,7 +12,7 @@ import { isCarrier, isConsumed, isEncrypted, isHandshaking, sentAgo, socketAbove
 
 export class Ear implements Hearer {
   readonly #socket: Socket
-  readonly #connecting: () => void
+  readonly #connecting: (...args: unknown[]) => void
   #idle: Idle | undefined
   #response: Response | undefined
   #read: Read | undefined
@@ -20,8 +20,8 @@ export class Ear implements Hearer {
   readonly #undo: (() => void)[] = []
   #ended = false
 
-  /** `connecting` is called when the socket was told to connect. */
-  constructor(socket: Socket, connecting: () => void) {
+  /** `connecting` is called when the socket was told to connect, with what it was told. */
+  constructor(socket: Socket, connecting: (...args: unknown[]) => void) {
     this.#socket = socket
     this.#connecting = connecting
   }
@@ -141,8 +141,8 @@ export class Ear implements Hearer {
     if (this.#write !== undefined) this.#write.wrote()
   }
 
-  onConnecting(): void {
-    this.#connecting()
+  onConnecting(...args: unknown[]): void {
+    this.#connecting(...args)
   }
 
   end(): void {

@@ -38,6 +38,8 @@ export class TimeoutGuard implements Disposable {
   #phases: Limits = {}
   #lookedUp = false
   #peer: Peer = {}
+  /** Where to it was told to connect, for runtimes that do not tell where it tries. */
+  #target: Peer
   readonly #attempts: ConnectAttempt[]
   readonly #context = captureContext()
   readonly #ear: Ear
@@ -49,9 +51,13 @@ export class TimeoutGuard implements Disposable {
   begun: number | undefined
 
   /** @internal */
-  constructor(socket: Socket, limits: Limits, begun?: number, attempts: ConnectAttempt[] = []) {
+  constructor(socket: Socket, limits: Limits, begun?: number, attempts: ConnectAttempt[] = [], target: Peer = {}) {
     this.#socket = socket
-    this.#ear = new Ear(socket, () => this.sync())
+    this.#target = target
+    this.#ear = new Ear(socket, (...args) => {
+      this.#target = targetIn(args)
+      this.sync()
+    })
     this.begun = begun
     this.#attempts = attempts
     this.#set(limits)
@@ -188,7 +194,7 @@ export class TimeoutGuard implements Disposable {
   exceeded(limit: Limit, elapsed: number, loopDelay: number): void {
     const socket = this.#socket
     const { remoteAddress: address, remotePort: port } = socket
-    const peer = address === undefined ? this.#peer : { address, port }
+    const peer = address === undefined ? { ...this.#target, ...this.#peer } : { address, port }
     const error = exceeded(limit, elapsed, loopDelay, peer, this.#attempts.length > 0 ? this.#attempts : undefined)
     this.#end()
     const destroy = () => void socket.destroy(error)
@@ -203,6 +209,18 @@ export class TimeoutGuard implements Disposable {
     this.#ear.end()
     for (const [event, listener] of this.#listeners.splice(0)) this.#socket.off(event, listener)
   }
+}
+
+/** Where to, in the arguments of `net.connect` or of a socket's `connect`: options, a port and a host, or a path. */
+export function targetIn([first, second]: readonly unknown[]): Peer {
+  // Node hands its own sockets an array of the arguments.
+  if (Array.isArray(first)) return targetIn(first)
+  const isOptions = typeof first === 'object' && first !== null
+  const { path, host, port } = (isOptions ? first : { port: first, host: second }) as { [name: string]: unknown }
+  if (typeof path === 'string') return { address: path }
+  if (!isOptions && Number.isNaN(Number(port))) return { address: String(port) }
+  if (port === undefined) return {}
+  return { host: typeof host === 'string' && host !== '' ? host : 'localhost', port: Number(port) }
 }
 
 /** Checks limits for a socket. */

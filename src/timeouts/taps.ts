@@ -15,8 +15,8 @@ export interface Hearer {
   onPushed(): void
   /** A packet of Node's, either way: what was received counts already. */
   onPacket(): void
-  /** It was told to connect. */
-  onConnecting(): void
+  /** It was told to connect, with these arguments. */
+  onConnecting(...args: unknown[]): void
 }
 
 /** The methods that are heard, by what is heard there. */
@@ -63,7 +63,7 @@ const TAPS = {
   connect(this: HeardSocket, ...args: unknown[]): unknown {
     const { methods, hearers } = this[HEARD]
     const result = methods.connect!.apply(this, args)
-    for (const hearer of [...hearers]) hearer.onConnecting()
+    for (const hearer of [...hearers]) hearer.onConnecting(...args)
     return result
   },
 }
