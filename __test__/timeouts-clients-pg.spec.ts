@@ -4,7 +4,8 @@
  * Portable: bun, deno
  */
 import type { Socket } from 'node:net'
-import { type Phases, pgStream } from 'asyncfd/timeouts'
+import * as sys from 'asyncfd/sys'
+import { type Phases, pgStream, setUserTimeout } from 'asyncfd/timeouts'
 import pg, { type ClientConfig, type PoolClient } from 'pg'
 import { expires, gone, LIMIT, nothingLeft, onStoppedTimeUnless, silentResolver, tenLimits } from './helpers/clients.js'
 import { onStoppedTime } from './helpers/clock.js'
@@ -143,6 +144,28 @@ withPostgres('pg: a client by itself is told, and what it waits for too', async 
   await t.throwsAsync(second)
   t.is(told[0], error)
 })
+
+// Deno does not show the descriptor.
+if (!('deno' in process.versions)) {
+  withPostgres('pg: the limit of the kernel, set on a socket that pg has yet to connect', async (t) => {
+    const { IPPROTO_TCP, TCP_USER_TIMEOUT } = sys.constants
+    for (const secure of [false, true]) {
+      let socket: Socket | undefined
+      const limited = pgStream(ALL)
+      const stream = function (this: unknown) {
+        socket = limited.call(this as never)
+        setUserTimeout(socket, 12_345)
+        return socket
+      }
+      const client = new pg.Client({ ...real(secure), stream } as ClientConfig)
+      await client.connect()
+      const { fd } = (socket as unknown as { _handle: { fd: number } })._handle
+      t.is(sys.getSocketOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 12_345)
+      t.is((await client.query('SELECT 1 AS one')).rows[0].one, 1)
+      await client.end()
+    }
+  })
+}
 
 withPostgres('pg: limits of its own work beside ours', async (t) => {
   const { pool: own } = pool(t, ALL, { ...real(false), query_timeout: 20, connectionTimeoutMillis: 5000, keepAlive: true })

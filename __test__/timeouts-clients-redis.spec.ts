@@ -6,7 +6,7 @@
 import { connect as netConnect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { type Phases, withTimeouts } from 'asyncfd/timeouts'
-import { AbstractConnector, Redis, type RedisOptions } from 'ioredis'
+import { AbstractConnector, Redis, type RedisOptions, SentinelConnector } from 'ioredis'
 import { expires, gone, LIMIT, nothingLeft, onStoppedTimeUnless, silentResolver, tenLimits, until } from './helpers/clients.js'
 import { onStoppedTime } from './helpers/clock.js'
 import { type RedisServer, redisMissing, startRedis } from './helpers/servers/redis.js'
@@ -158,4 +158,49 @@ onStoppedTime('ioredis: its own limit of connecting, which it takes away from th
   await until(() => made[0]?.readyState === 'open')
   t.is(made[0]!.timeout, 0)
   await expires(t, failure, 'response')
+})
+
+/** A sentinel that knows where the master is, and of no other sentinels. */
+async function sentinel(t: T, masterPort: number): Promise<number> {
+  const word = (text: string) => `$${text.length}\r\n${text}\r\n`
+  const { port } = await serve(t, (socket) =>
+    socket.on('data', (chunk) => {
+      // Each command is an array of words; its name is the first of them.
+      for (const command of String(chunk)
+        .toLowerCase()
+        .split(/^\*\d+\r\n/m)
+        .slice(1)) {
+        if (command.includes('get-master-addr')) socket.write(`*2\r\n${word('127.0.0.1')}${word(String(masterPort))}`)
+        else socket.write(command.includes('sentinels') ? '*0\r\n' : '+OK\r\n')
+      }
+    }),
+  )
+  return port
+}
+
+onStoppedTime('ioredis with sentinels: a master that does not accept, or says nothing', async (t) => {
+  const made: Socket[] = []
+  class Connector extends SentinelConnector {
+    constructor(options: unknown) {
+      super(options as RedisOptions)
+    }
+
+    override async connect(...args: Parameters<SentinelConnector['connect']>) {
+      const stream = await super.connect(...args)
+      withTimeouts(stream, { lookup: LIMIT, connect: LIMIT, response: LIMIT })
+      made.push(stream)
+      return stream
+    }
+  }
+  const failed = async (masterPort: number) => {
+    const sentinels = [{ host: '127.0.0.1', port: await sentinel(t, masterPort) }]
+    const { redis, failure } = client(t, {}, { sentinels, name: 'master', Connector })
+    quietly(redis.connect())
+    return failure
+  }
+  await expires(t, failed((await fullListener(t)).port), 'connect')
+  const silent = await serve(t, (socket) => socket.resume())
+  await expires(t, failed(silent.port), 'response')
+  t.is(made.length, 2)
+  for (const socket of made) await gone(t, socket)
 })
