@@ -60,6 +60,11 @@ test('no method of Async and of what asyncfd/net has is left out', async (t) => 
   t.deepEqual(uncoveredMethods, [], 'add it to `methods` in fuzz/nets.ts')
 })
 
+test('no function of asyncfd/timeouts is left out', async (t) => {
+  const { uncoveredFunctions } = await import('../fuzz/timeouts.js')
+  t.deepEqual(uncoveredFunctions, [], 'add it to fuzz/timeouts.ts')
+})
+
 /** The binding, with a `read` whose bounds check is one byte too generous. */
 const planted = (binding: string) => `
 const binding = require(${JSON.stringify(binding)})

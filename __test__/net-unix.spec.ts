@@ -713,6 +713,19 @@ test('connecting and sending to bad names throws at the call', async (t) => {
   t.throws(() => listener.accept({ timeout: Number.NaN }), RANGE)
 })
 
+test('options are read once: Node aborts the process for a mode that was not checked', async (t) => {
+  const path = join(folder(t), 'once')
+  let reads = 0
+  const options = {
+    get mode() {
+      return reads++ === 0 ? 0o600 : 2 ** 31
+    },
+  }
+  const listener = await UnixListener.bind(path, options)
+  t.is(statSync(path).mode & 0o777, 0o600)
+  await listener.close()
+})
+
 test('UnixDatagram: bad input throws at the call, before anything is sent', async (t) => {
   const [a, b] = closing(t, UnixDatagram.pair())
   const detached = new Uint8Array(8)

@@ -18,6 +18,7 @@ import { endNets, nets } from './nets.js'
 import { type Callable, drawArguments, type Op } from './op.js'
 import { endAll, publics } from './publics.js'
 import { below, chance, restart } from './random.js'
+import { endLimits, limits } from './timeouts.js'
 import { changeMemory, junk, knowPort, onDisturb, useFolder } from './values.js'
 import { takeReviews } from './waiting.js'
 
@@ -81,6 +82,7 @@ for (const [prefix, group] of [
   ['native.', nativeReactors],
   ['', publics],
   ['', nets],
+  ['timeouts.', limits],
 ] as const) {
   for (const [name, op] of Object.entries(group)) {
     const call = op.call ?? (binding as unknown as Record<string, Callable>)[name]
@@ -207,6 +209,7 @@ await run().catch((error: unknown) => {
   process.exit(5)
 })
 endNets()
+endLimits()
 endAll()
 releaseAll()
 closeAll()

@@ -89,13 +89,15 @@ function bound<S>(
   }
 }
 
-function checkBindOptions(options: UnixBindOptions, address: UnixAddress): void {
+/** Reads options, once: what was checked is what is used. Node aborts the process where it is given another mode. */
+function readBindOptions(options: UnixBindOptions, address: UnixAddress): UnixBindOptions {
   checkOptions(options)
-  checkBooleans(options, ['unlink'])
-  if (options.mode === undefined) return
-  integer('options.mode', options.mode, 0, 0o777)
-  if (isAbstract(address))
-    throw invalidArgValue('options.mode', 'is for paths: an abstract name has no permissions', options.mode)
+  const { mode, unlink } = options
+  checkBooleans({ unlink }, ['unlink'])
+  if (mode === undefined) return { unlink }
+  integer('options.mode', mode, 0, 0o777)
+  if (isAbstract(address)) throw invalidArgValue('options.mode', 'is for paths: an abstract name has no permissions', mode)
+  return { mode, unlink }
 }
 
 /** Binds a socket to a path, and makes it `ready`. Bad input throws, all else rejects. */
@@ -107,8 +109,8 @@ export function bindUnix<S>(
   ready: (fd: number) => void = () => {},
 ): Promise<S> {
   const address = unixAddress(path, 'bind')
-  checkBindOptions(options, address)
-  return (async () => bound(type, address, options, ready, make))()
+  const read = readBindOptions(options, address)
+  return (async () => bound(type, address, read, ready, make))()
 }
 
 /** As {@link bindUnix}, and listens. Nobody connects before the mode is set. */

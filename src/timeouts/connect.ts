@@ -6,6 +6,7 @@
 import type { NetConnectOpts, Socket } from 'node:net'
 import { type ConnectionOptions, createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { onAbort } from '../abort.js'
+import { checkSignal } from '../time/check.js'
 import { Connecting, checkTarget } from './connecting.js'
 import { checkSocket, TimeoutGuard } from './guard.js'
 import { type Limits, type Phases, readPhases } from './phases.js'
@@ -57,6 +58,7 @@ export function connectTls(
   const limits = readPhases(phases)
   if (options?.socket !== undefined) {
     checkSocket(options.socket)
+    checkSignal(options)
     return handshake(options, limits)
   }
   const target = checkTarget(options as NetConnectOpts)
@@ -102,6 +104,8 @@ function handshake(
     }
     const onError = (error: Error) => {
       settled()
+      // What comes of it later is nobody's any more.
+      socket.on('error', () => {})
       reject(error)
     }
     const onClose = () =>
@@ -110,9 +114,8 @@ function handshake(
       signal === undefined
         ? undefined
         : onAbort(signal, () => {
-            settled()
-            socket.on('error', () => {}).destroy()
-            reject(signal.reason)
+            onError(signal.reason)
+            socket.destroy()
           })
     socket.on('secureConnect', onSecure).on('error', onError).on('close', onClose)
     new TimeoutGuard(socket, limits, connecting?.begun, connecting?.attempts)

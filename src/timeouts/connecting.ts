@@ -4,10 +4,10 @@
  *
  * @module
  */
-import dns, { type LookupAddress, type LookupOptions } from 'node:dns'
+import dns, { type LookupOptions } from 'node:dns'
 import { isIP, type NetConnectOpts, connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { onAbort } from '../abort.js'
-import { type ConnectAttempt, invalidArgType, invalidState } from '../errors.js'
+import { type ConnectAttempt, invalidArgType, invalidState, received } from '../errors.js'
 import { type Attempt, tryAll } from '../net/connect.js'
 import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
@@ -40,19 +40,19 @@ export function checkTarget(options: NetConnectOpts): Target {
   if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'an object', options)
   const { signal } = options as { signal?: AbortSignal }
   checkSignal(options as { signal?: AbortSignal })
-  if ('path' in options && options.path !== undefined && options.path !== null) {
+  // As in Node, an empty path is none.
+  if ('path' in options && options.path) {
     if (typeof options.path !== 'string') throw invalidArgType('options.path', 'of type string', options.path)
     return { options, inet: null, signal }
   }
-  const { host, port, lookup } = options as TcpNetConnectOpts
+  const { host, port, lookup, localAddress } = options as TcpNetConnectOpts
+  if (localAddress !== undefined && localAddress !== null && typeof localAddress !== 'string')
+    throw invalidArgType('options.localAddress', 'of type string', localAddress)
   if (host !== undefined && host !== null && typeof host !== 'string')
     throw invalidArgType('options.host', 'of type string', host)
   if (lookup !== undefined && typeof lookup !== 'function') throw invalidArgType('options.lookup', 'of type function', lookup)
   return { options, inet: { host: host || 'localhost', port: portOf(port) }, signal }
 }
-
-/** What a lookup answers: one address, or all. */
-type Found = string | readonly LookupAddress[]
 
 function lookUp({ options, inet }: Target): Promise<InetAddress[]> {
   const { host, port } = inet as NonNullable<Target['inet']>
@@ -64,18 +64,19 @@ function lookUp({ options, inet }: Target): Promise<InetAddress[]> {
     const asked: LookupOptions = { all: true }
     if (family !== undefined) asked.family = family
     if (hints !== undefined) asked.hints = hints
-    const found = (error: Error | null, answer: Found) => {
+    // Whatever a lookup of the user's own answers.
+    const found = (error: unknown, answer: unknown) => {
       if (error) return reject(error)
-      const all = typeof answer === 'string' ? [answer] : answer.map((one) => one.address)
-      const wrong = all.find((one) => isIP(one) === 0)
-      if (wrong !== undefined || all.length === 0) {
-        const text =
-          wrong === undefined ? `no address of ${host} was found` : `the lookup of ${host} gave ${wrong}, which is no IP address`
-        return reject(
-          Object.assign(new Error(text), { code: wrong === undefined ? 'ENOTFOUND' : 'ERR_INVALID_IP_ADDRESS', hostname: host }),
-        )
+      const all: unknown[] = Array.isArray(answer) ? answer.map((one) => one?.address) : [answer]
+      const wrong = all.find((one) => typeof one !== 'string' || isIP(one) === 0)
+      if (all.length === 0 || wrong !== undefined) {
+        const [code, text] =
+          all.length === 0
+            ? ['ENOTFOUND', `no address of ${host} was found`]
+            : ['ERR_INVALID_IP_ADDRESS', `the lookup of ${host} must give IP addresses. Received ${received(wrong)}`]
+        return reject(Object.assign(new Error(text), { code, hostname: host }))
       }
-      resolve((autoSelectFamily === false ? all.slice(0, 1) : all).map(address))
+      resolve((autoSelectFamily === false ? all.slice(0, 1) : all).map((one) => address(one as string)))
     }
     lookup(host, asked, found as never)
   })
