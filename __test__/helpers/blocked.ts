@@ -268,6 +268,8 @@ export async function blockedRound(
     return transport === 'pg' ? bringPg(peers, answers) : bring(peers, transport, phase, answers)
   }
   const brought = await Promise.all(Array.from({ length: count * 2 }, make))
+  // The last one may be in the midst of its handshake's last step, in which TLS sends nothing yet.
+  await new Promise(setImmediate)
   const all = brought.map((one) => (typeof one === 'function' ? one(limit) : one))
   // A handshake begins when the connection is there.
   if (phase === 'secureConnect') await Promise.all(all.map(({ socket }) => !socket.connecting || once(socket, 'connect')))
