@@ -75,7 +75,12 @@ async function* armed({ rounds, ms }: Effort): AsyncGenerator<Group> {
     await using one = await Server.start(server(kind, '120000'))
     await using holder = await Server.start([process.execPath, script('timeouts/hold.js'), one.port, String(ARMED)])
     await holder.line()
-    const before = JSON.parse(await one.line('?'))
+    let before = JSON.parse(await one.line('?'))
+    // The last of them may wait to be accepted.
+    for (let tries = 0; before.connections < ARMED && tries < 100; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      before = JSON.parse(await one.line('?'))
+    }
     if (before.connections !== ARMED) throw new Error(`${before.connections} connections`)
     const seconds = Math.max(2, ms / 100)
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000))

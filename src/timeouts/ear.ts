@@ -42,7 +42,9 @@ export class Ear implements Hearer {
   /** The socket is connected: hears of it what the limits want to know. */
   open(): void {
     const socket = this.#socket
-    if (this.#response !== undefined || this.#write !== undefined || (this.#idle !== undefined && sentAgo(socket) === null)) {
+    // Where the kernel knows when something was written, it is asked.
+    if (this.#idle !== undefined && sentAgo(socket) !== null) this.#idle = undefined
+    if (this.#response !== undefined || this.#write !== undefined || this.#idle !== undefined) {
       hear(socket, 'written', this)
     }
     const receives = this.#response !== undefined || this.#read !== undefined

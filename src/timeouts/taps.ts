@@ -88,7 +88,9 @@ export function unhear(socket: Socket, hearer: Hearer): void {
   const index = heard?.hearers.indexOf(hearer) ?? -1
   if (heard === undefined || index === -1) return
   heard.hearers.splice(index, 1)
-  if (heard.hearers.length > 0) return
+  // On a socket that is over they stay, and tell nobody: with a property deleted it would be slow in all that Node still does with it,
+  // and with those that come after it.
+  if (heard.hearers.length > 0 || socket.destroyed) return
   for (const [name, own] of heard.own) {
     // Somebody else's on top of ours stays, and ours below it, which tells nobody.
     if ((inside(socket)[name] as unknown) !== TAPS[name]) continue
