@@ -97,12 +97,17 @@ export async function until(what: () => unknown): Promise<void> {
 }
 
 /** What limits have to do with a socket that nobody else has. */
-const METHODS = ['_write', '_writev', '_unrefTimer', 'push', 'connect']
 const EVENTS = ['lookup', 'connectionAttempt', 'connectionAttemptFailed']
+
+/** How many limits still hear what a socket does, at its own methods. Those stay on a socket that is over, and tell nobody. */
+function hearers(socket: Socket): number {
+  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'asyncfd.heard')
+  return key === undefined ? 0 : (Reflect.get(socket, key) as { hearers: unknown[] }).hearers.length
+}
 
 /** What limits have left on a socket: nothing, once they are over. */
 const leftOn = (socket: Socket): string[] => [
-  ...Object.getOwnPropertyNames(socket).filter((name) => METHODS.includes(name)),
+  ...(hearers(socket) > 0 ? ['hearers'] : []),
   ...EVENTS.filter((name) => socket.listenerCount(name) > 0),
   ...(Object.getOwnPropertyDescriptor(socket, '_parent')?.get === undefined ? [] : ['_parent']),
 ]
