@@ -4,6 +4,7 @@
  * Portable: bun
  */
 import { join } from 'node:path'
+import { reactor } from 'asyncfd'
 import { blockedRound, type Peers, POSTGRES, SCENES, startPeers } from './helpers/blocked.js'
 import { folder } from './helpers/fixtures.js'
 import { postgresMissing, startPostgres } from './helpers/servers/postgres.js'
@@ -25,7 +26,8 @@ for (const [transport, phase] of SCENES) {
         const count = phase === 'write' ? 5 : 20
         const { false_timeouts, missed, turns, others } = await blockedRound(peers, transport, phase, count)
         t.deepEqual({ false_timeouts, missed, others }, { false_timeouts: 0, missed: 0, others: [] })
-        t.true(turns <= 10, `${turns} turns of the loop`)
+        // A waiting thread has to be given a processor first.
+        if (reactor.driver === 'embedded') t.true(turns <= 10, `${turns} turns of the loop`)
       }
     } finally {
       await peers.stop()
