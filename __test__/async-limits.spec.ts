@@ -156,6 +156,10 @@ test('bad input throws at the call', async (t) => {
   for (const bad of [-1, Number.NaN]) t.throws(() => limited.setTimeouts({ read: bad }), { code: 'ERR_INVALID_ARG_VALUE' })
   t.throws(() => limited.setTimeouts({ iddle: 5 } as never), {
     code: 'ERR_INVALID_ARG_VALUE',
+    message: /did you mean "idle"/,
+  })
+  t.throws(() => limited.setTimeouts({ lifetime: 5 } as never), {
+    code: 'ERR_INVALID_ARG_VALUE',
     message: /read, write, idle, total/,
   })
   await limited.close()

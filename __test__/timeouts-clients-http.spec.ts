@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { createConnection, type Phases } from 'asyncfd/timeouts'
 import { cert, key } from './fixtures/certificate.js'
-import { expires, gone, HTTP_RETRIES, LIMIT, nothingLeft, tenLimits, until, writesWait } from './helpers/clients.js'
+import { expires, gone, HTTP_RETRIES, halfWay, LIMIT, nothingLeft, tenLimits, until, writesWait } from './helpers/clients.js'
 import { onStoppedTime, pass } from './helpers/clock.js'
 import { fullListener, serve } from './helpers/sockets.js'
 import test, { type ExecutionContext } from './helpers/test.js'
@@ -119,17 +119,7 @@ for (const secure of [false, true]) {
   })
 
   onStoppedTime(`${kind}: a peer that reads nothing, that goes silent half-way, that drips`, async (t) => {
-    const port = await web(t, secure, (request, response) => {
-      if (request.method === 'POST') {
-        request.pause()
-        return
-      }
-      response.writeHead(200, { 'content-length': 1000 })
-      response.write('half')
-      if (request.url !== '/drip') return
-      const drip = setInterval(() => response.write('x'), 1)
-      response.on('close', () => clearInterval(drip))
-    })
+    const port = await web(t, secure, halfWay)
     const write = agent(t, secure, { write: LIMIT })
     if (writesWait(secure)) await expires(t, ask(secure, { agent: write.agent, port }, Buffer.alloc(30_000_000)), 'write')
     const read = agent(t, secure, { read: LIMIT })

@@ -13,7 +13,7 @@ import { type Phases, type UndiciConnectOptions, undiciConnector } from 'asyncfd
 // By its file: 'undici' alone is Bun's own there, which takes no `connect` function.
 import { Agent, errors, fetch, Pool, request } from 'undici/index.js'
 import { cert, key } from './fixtures/certificate.js'
-import { expires, gone, LIMIT, nothingLeft, tenLimits, timeoutIn, writesWait } from './helpers/clients.js'
+import { expires, gone, halfWay, LIMIT, nothingLeft, tenLimits, timeoutIn, writesWait } from './helpers/clients.js'
 import { onStoppedTime } from './helpers/clock.js'
 import { folder } from './helpers/fixtures.js'
 import { fullListener, serve } from './helpers/sockets.js'
@@ -112,17 +112,7 @@ for (const secure of [false, true]) {
   })
 
   onStoppedTime(`undici over ${kind}: a peer that reads nothing, that goes silent half-way, that drips`, async (t) => {
-    const url = await web(t, secure, (request, response) => {
-      if (request.method === 'POST') {
-        request.pause()
-        return
-      }
-      response.writeHead(200, { 'content-length': 1000 })
-      response.write('half')
-      if (request.url !== '/drip') return
-      const drip = setInterval(() => response.write('x'), 1)
-      response.on('close', () => clearInterval(drip))
-    })
+    const url = await web(t, secure, halfWay)
     if (writesWait(secure)) await expires(t, ask(url, agent(t, { write: LIMIT }).dispatcher, Buffer.alloc(30_000_000)), 'write')
     await expires(t, ask(url, agent(t, { read: LIMIT }).dispatcher), 'read')
     await expires(t, ask(url, agent(t, { idle: LIMIT }).dispatcher), 'idle')

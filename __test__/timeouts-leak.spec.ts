@@ -3,14 +3,11 @@
  *
  * Portable: bun, deno
  */
-import tls from 'node:tls'
 import { reactor } from 'asyncfd'
-import { cert, key } from './fixtures/certificate.js'
 import { turns } from './helpers/clock.js'
-import { manyConnects, type Places, servers } from './helpers/connects.js'
-import { noLeaks, refusedAddress } from './helpers/fixtures.js'
+import { makePlaces, manyConnects } from './helpers/connects.js'
+import { noLeaks } from './helpers/fixtures.js'
 import { chooseSeed, Random } from './helpers/random.js'
-import { fullListener, listening } from './helpers/sockets.js'
 import test from './helpers/test.js'
 import { settled } from './helpers/workers.js'
 
@@ -23,13 +20,7 @@ test.serial('connects that succeed, fail, time out or are aborted leave no timer
   const onWarning = (warning: Error) => warned.push(warning.message)
   process.on('warning', onWarning)
   t.teardown(() => process.off('warning', onWarning))
-  const places: Places = {
-    open: (await listening(t, servers.open())).port,
-    mute: (await listening(t, servers.mute())).port,
-    tls: (await listening(t, tls.createServer({ key, cert }))).port,
-    full: (await fullListener(t)).port,
-    refused: refusedAddress(t).port,
-  }
+  const places = await makePlaces(t)
   await manyConnects(places, random, 50, 10)
   const before = await settled({ threads: 0, fds: 0 }, 500)
   const { timers } = reactor.metrics()

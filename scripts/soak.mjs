@@ -117,24 +117,14 @@ const soaks = {
   },
 
   async connects() {
-    const { manyConnects, servers } = await helper('connects')
+    const { makePlaces, manyConnects } = await helper('connects')
     const { holdings, settled } = await helper('workers')
-    const { fullListener, listening } = await helper('sockets')
-    const { refusedAddress } = await helper('fixtures')
-    const tls = await import('node:tls')
-    const { cert, key } = await import('../build/__test__/fixtures/certificate.js')
     const random = new Random(chooseSeed())
     const count = Number(flags.count ?? 100_000)
     const atOnce = Number(flags['at-once'] ?? 50)
     const teardowns = []
     const t = { teardown: (end) => teardowns.unshift(end) }
-    const places = {
-      open: (await listening(t, servers.open())).port,
-      mute: (await listening(t, servers.mute())).port,
-      tls: (await listening(t, tls.createServer({ key, cert }))).port,
-      full: (await fullListener(t)).port,
-      refused: refusedAddress(t).port,
-    }
+    const places = await makePlaces(t)
     console.log(`seed ${random.seed}; ${count} connects, ${atOnce} at once`)
     await manyConnects(places, random, 2000, atOnce)
     const before = await settled({ threads: 0, fds: 0 }, 500)

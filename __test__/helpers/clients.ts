@@ -1,7 +1,9 @@
 /**
  * Real clients with limits, on stopped time: each works, and a peer that stalls in a phase is told with the phase's name.
  */
+
 import dns from 'node:dns'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { reactor, TimeoutError } from 'asyncfd'
 import type { Phases } from 'asyncfd/timeouts'
@@ -130,4 +132,17 @@ export function nothingLeft(test: TestFn): void {
     const { registered, refs, timers } = reactor.metrics()
     t.deepEqual({ registered, refs, timers }, { registered: 0, refs: 0, timers: 0 })
   })
+}
+
+/** A web server that reads no body of a request, goes silent half-way through its answer, or drips at `/drip`. */
+export function halfWay(request: IncomingMessage, response: ServerResponse): void {
+  if (request.method === 'POST') {
+    request.pause()
+    return
+  }
+  response.writeHead(200, { 'content-length': 1000 })
+  response.write('half')
+  if (request.url !== '/drip') return
+  const drip = setInterval(() => response.write('x'), 1)
+  response.on('close', () => clearInterval(drip))
 }

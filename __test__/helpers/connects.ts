@@ -1,8 +1,11 @@
 /** Connects that succeed, fail, time out and are aborted, at any moment: nothing of them may stay. */
 import net, { type Socket } from 'node:net'
+import tls from 'node:tls'
 import { connect, connectTls } from 'asyncfd/timeouts'
-import { cert } from '../fixtures/certificate.js'
+import { cert, key } from '../fixtures/certificate.js'
+import { refusedAddress } from './fixtures.js'
 import type { Random } from './random.js'
+import { fullListener, listening } from './sockets.js'
 
 /** Where to connect: who answers, who refuses, who never answers, who never speaks TLS, and who speaks it. */
 export interface Places {
@@ -96,8 +99,18 @@ export async function manyConnects(
   return ways
 }
 
-/** The servers of {@link Places}, but for the one that accepts nothing. */
-export const servers = {
-  open: () => net.createServer((socket) => socket.on('error', () => {}).resume()),
-  mute: () => net.createServer((socket) => socket.on('error', () => {}).resume()),
+/** Makes the places, for as long as the test. */
+export async function makePlaces(t: Parameters<typeof listening>[0]): Promise<Places> {
+  const deaf = () =>
+    listening(
+      t,
+      net.createServer((socket) => socket.on('error', () => {}).resume()),
+    )
+  return {
+    open: (await deaf()).port,
+    mute: (await deaf()).port,
+    tls: (await listening(t, tls.createServer({ key, cert }))).port,
+    full: (await fullListener(t)).port,
+    refused: refusedAddress(t).port,
+  }
 }

@@ -73,8 +73,7 @@ async function* armed({ rounds, ms }: Effort): AsyncGenerator<Group> {
   const title = `${ARMED.toLocaleString('en')} connections that do nothing: CPU of the server`
   const run = (kind: string) => async (): Promise<Measured> => {
     await using one = await Server.start(server(kind, '120000'))
-    await using holder = await Server.start([process.execPath, script('timeouts/hold.js'), one.port, String(ARMED)])
-    await holder.line()
+    await using _holder = await Server.start([process.execPath, script('net/hold.js'), one.port, String(ARMED)])
     let before = JSON.parse(await one.line('?'))
     // The last of them may wait to be accepted.
     for (let tries = 0; before.connections < ARMED && tries < 100; tries++) {

@@ -15,7 +15,7 @@ import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import type { WouldBlock } from '../would-block.js'
 import { type ChunkOptions, chunks } from './chunks.js'
 import { Kind } from './kind.js'
-import { checkTimeouts, type StreamTimeouts } from './limits.js'
+import { readTimeouts, type StreamTimeouts } from './limits.js'
 import { type LineOptions, lines } from './lines.js'
 import {
   type DuplexOptions,
@@ -238,8 +238,7 @@ export class Async<T = number> implements AsyncDisposable {
    * async.setTimeouts({ idle: 30_000, write: 5000 })
    */
   setTimeouts(timeouts: StreamTimeouts): this {
-    checkTimeouts(timeouts)
-    this.port.setTimeouts(timeouts)
+    this.port.setTimeouts(readTimeouts(timeouts))
     return this
   }
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { invalidArgType, invalidArgValue, TimeoutError } from '../errors.js'
+import { TimeoutError } from '../errors.js'
 import { Interest } from '../interest.js'
+import { readLimits } from '../phases.js'
 import { theReactor } from '../reactor.js'
-import { checkOptions } from '../sys/result.js'
 import { BaseTimer } from '../timer-queue.js'
 import type { Port } from './port.js'
 
@@ -25,18 +25,8 @@ export interface StreamTimeouts {
 type Phase = keyof StreamTimeouts
 const PHASES: readonly Phase[] = ['read', 'write', 'idle', 'total']
 
-/** Checks limits. @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
-export function checkTimeouts(timeouts: StreamTimeouts): void {
-  checkOptions(timeouts)
-  for (const [name, ms] of Object.entries(timeouts)) {
-    if (!(PHASES as readonly string[]).includes(name)) {
-      throw invalidArgValue('timeouts', `has no phase "${name}"; there are: ${PHASES.join(', ')}`, name)
-    }
-    if (ms === undefined) continue
-    if (typeof ms !== 'number') throw invalidArgType(`timeouts.${name}`, 'a number of milliseconds', ms)
-    if (!(ms >= 0)) throw invalidArgValue(`timeouts.${name}`, 'must not be negative or NaN', ms)
-  }
-}
+/** Reads limits, 0 for none. @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
+export const readTimeouts = (timeouts: StreamTimeouts): StreamTimeouts => readLimits('timeouts', timeouts, PHASES)
 
 /** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. */
 const LATE = 0.1
@@ -67,7 +57,7 @@ export class Limit extends BaseTimer {
     let first: Limit | null = null
     for (const phase of PHASES) {
       const ms = timeouts[phase] ?? 0
-      if (ms > 0 && ms < Infinity) first = new Limit(port, phase, ms, first)
+      if (ms > 0) first = new Limit(port, phase, ms, first)
     }
     return first
   }

@@ -12,6 +12,8 @@ import { afterPollPhase } from './poll-phase.js'
 import {
   type Answer,
   accepted,
+  type Counters,
+  counters,
   handed,
   hasInput,
   hasRoom,
@@ -24,6 +26,8 @@ import {
 
 /** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. Promised is a tenth. */
 const LATE = 0.08
+
+const NOTHING: Counters = Object.freeze({ received: 0, accepted: 0, sending: false })
 
 /** Whose limits these are. */
 export interface Limited {
@@ -159,9 +163,19 @@ abstract class TrafficLimit extends Limit {
     return true
   }
 
-  /** Something came that it was not told of. */
-  protected unheard(): void {
-    this.owner.hearPackets?.()
+  /** Looks again after a part of the limit. */
+  protected sooner(left: number): number {
+    return left > 0 ? Math.min(left, this.ms * LATE) : left
+  }
+}
+
+/** A limit that goes by all of the socket's counters. */
+abstract class Counted extends TrafficLimit {
+  /** What they were at the last look. */
+  protected seen: Counters = NOTHING
+
+  override look(): void {
+    this.seen = counters(this.socket)
   }
 }
 
@@ -169,10 +183,7 @@ abstract class TrafficLimit extends Limit {
  * No byte either way. It costs nothing per packet: it looks now and then whether the socket's counters have moved. Where the loop was
  * blocked meanwhile, it asks the kernel when; where that does not know, it is told of writes.
  */
-export class Idle extends TrafficLimit {
-  #received = 0
-  #accepted = 0
-  #sending = false
+export class Idle extends Counted {
   #wrote = false
   #looked = 0
 
@@ -189,22 +200,20 @@ export class Idle extends TrafficLimit {
   }
 
   override look(): void {
-    this.#received = received(this.socket)
-    this.#accepted = accepted(this.socket)
-    this.#sending = isSending(this.socket)
+    super.look()
     this.#wrote = false
     this.#looked = theReactor().now()
   }
 
   /** Notes when something moved last. */
   #update(now: number): boolean {
-    const [came, sent, sending, wrote, looked] = [this.#received, this.#accepted, this.#sending, this.#wrote, this.#looked]
+    const [before, wrote, looked] = [this.seen, this.#wrote, this.#looked]
     this.look()
-    const hasCome = came !== this.#received
-    if (!hasCome && sent === this.#accepted) return false
+    const hasCome = before.received !== this.seen.received
+    if (!hasCome && before.accepted === this.seen.accepted) return false
     const isLate = now - looked > this.ms * LATE * 2
     // What we wrote ourselves, and nothing of it is queued: it went when we wrote it.
-    const atOnce = !hasCome && !sending && !this.#sending
+    const atOnce = !hasCome && !before.sending && !this.seen.sending
     if (atOnce && wrote) return true
     const ago = atOnce && isLate ? sentAgo(this.socket) : null
     this.since = ago === null ? now : Math.max(this.since, looked, now - ago)
@@ -213,8 +222,7 @@ export class Idle extends TrafficLimit {
 
   protected override left(now: number): number {
     this.#update(now)
-    const left = super.left(now)
-    return left > 0 ? Math.min(left, this.ms * LATE) : left
+    return this.sooner(super.left(now))
   }
 
   protected override isAnswered(): Answer {
@@ -261,8 +269,7 @@ export class Write extends TrafficLimit {
     const sent = accepted(this.socket)
     if (sent !== this.#accepted) this.since = now
     this.#accepted = sent
-    const left = super.left(now)
-    return left > 0 ? Math.min(left, this.ms * LATE) : left
+    return this.sooner(super.left(now))
   }
 
   protected override isAnswered(): Answer {
@@ -293,7 +300,7 @@ export class Read extends TrafficLimit {
     if (count !== this.#received && !this.#came) {
       // A part of an encrypted record, or somebody reads in another way.
       this.since = now
-      this.unheard()
+      this.owner.hearPackets?.()
     }
     if (!isReading(this.socket)) this.since = now
     this.#received = count
@@ -307,11 +314,8 @@ export class Read extends TrafficLimit {
 }
 
 /** No byte answers a write. */
-export class Response extends TrafficLimit {
+export class Response extends Counted {
   #waiting = false
-  #received = 0
-  #accepted = 0
-  #sending = false
   /** What had been handed to the kernel when {@link mayHaveWritten} was called; -1 since something came. */
   #handed = -1
 
@@ -355,24 +359,19 @@ export class Response extends TrafficLimit {
     return true
   }
 
-  override look(): void {
-    this.#received = received(this.socket)
-    this.#accepted = accepted(this.socket)
-    this.#sending = isSending(this.socket)
-  }
-
   protected override left(now: number): number {
     if (!this.#waiting && !this.#hasWritten()) return Infinity
-    const [came, sent, sending] = [this.#received, this.#accepted, this.#sending]
+    const before = this.seen
     this.look()
-    if (came !== this.#received && !isEncrypted(this.socket)) {
+    const { received, accepted, sending } = this.seen
+    if (before.received !== received && !isEncrypted(this.socket)) {
       this.came() // Somebody who encrypts on top of this socket has read it.
       return Infinity
     }
     // A part of an encrypted record; or a large request on its way, which nobody can answer yet.
-    if (came !== this.#received || ((sending || this.#sending) && sent !== this.#accepted)) this.since = now
+    if (before.received !== received || ((before.sending || sending) && before.accepted !== accepted)) this.since = now
     const left = super.left(now)
-    return left > 0 && this.#sending ? Math.min(left, this.ms * LATE) : left
+    return sending ? this.sooner(left) : left
   }
 
   protected override isAnswered(): Answer {

@@ -108,6 +108,19 @@ export function isSending(socket: Socket): boolean {
   return (rawHandle(socket)?.writeQueueSize ?? socketAbove(socket)?.writableLength ?? 0) > 0
 }
 
+/** What went over a socket so far. */
+export interface Counters {
+  readonly received: number
+  readonly accepted: number
+  readonly sending: boolean
+}
+
+export const counters = (socket: Socket): Counters => ({
+  received: received(socket),
+  accepted: accepted(socket),
+  sending: isSending(socket),
+})
+
 /** Whether somebody reads, so that bytes which come would be taken from the kernel. */
 export function isReading(socket: Socket): boolean {
   if (!socket.readable || rawHandle(socket)?.reading === false) return false
