@@ -1,7 +1,7 @@
 /**
  * A blocked event loop is not the peer's fault. `npm run soak -- blocked` does a thousand of each.
  *
- * Portable: bun
+ * Portable: bun, deno
  */
 import { join } from 'node:path'
 import { reactor } from 'asyncfd'

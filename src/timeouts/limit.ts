@@ -18,6 +18,7 @@ import {
   hasInput,
   hasRoom,
   isEncrypted,
+  isQueued,
   isReading,
   isSending,
   received,
@@ -109,7 +110,7 @@ export abstract class Limit extends BaseTimer {
     }
     const answer = this.isAnswered()
     if (answer === false) this.#exceeded(late)
-    else afterPollPhase(() => this.#again(late, answer))
+    else afterPollPhase(() => this.#again(late, answer), late)
   }
 
   #wait(left: number): void {
@@ -226,7 +227,8 @@ export class Idle extends Counted {
   }
 
   protected override isAnswered(): Answer {
-    return hasInput(this.socket) || (isSending(this.socket) ? hasRoom(this.socket) : false)
+    const input = hasInput(this.socket)
+    return input === false && isSending(this.socket) ? hasRoom(this.socket) : input
   }
 
   /** What is queued and does not go, though there is room, waits for something else: for a handshake that the peer does not answer. */
@@ -254,7 +256,7 @@ export class Write extends TrafficLimit {
 
   /** Bytes were written, or queued. */
   wrote(): void {
-    if (this.running && this.id === -1 && isSending(this.socket)) this.mayHaveWritten()
+    if (this.running && this.id === -1 && isQueued(this.socket)) this.mayHaveWritten()
   }
 
   /** A socket that encrypts on top of this one is about to write, or reads. */

@@ -13,7 +13,9 @@ import { constants } from '../sys/constants.js'
 import { getSocketOption } from '../sys/option.js'
 
 /** libuv's stream under a socket, or what encrypts on top of one. */
-interface Handle {
+export interface Handle {
+  /** Called with what came, or at the end. */
+  onread?: ((this: Handle, bytes: unknown) => unknown) | undefined
   readonly fd?: number
   readonly bytesRead?: number
   readonly bytesWritten?: number
@@ -107,6 +109,9 @@ export function isSending(socket: Socket): boolean {
   if (socket.writableLength > 0) return true
   return (rawHandle(socket)?.writeQueueSize ?? socketAbove(socket)?.writableLength ?? 0) > 0
 }
+
+/** {@link isSending} at the end of a write of the socket's own, when Node knows already: what the kernel has taken is over. */
+export const isQueued = (socket: Socket): boolean => (ON_NODE ? socket.writableLength > 0 : isSending(socket))
 
 /** What went over a socket so far. */
 export interface Counters {
