@@ -3,8 +3,9 @@
  *
  * Portable: bun, deno
  */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { createServer } from 'node:net'
-import { reactor } from 'asyncfd'
+import { type DiagnosticEvents, reactor } from 'asyncfd'
 import { lookupHost, TcpListener, type TcpListenOptions, TcpStream } from 'asyncfd/net'
 import * as sys from 'asyncfd/sys'
 import { isPending, noLeaks, refusedAddress, settled } from './helpers/fixtures.js'
@@ -302,6 +303,10 @@ if (process.platform === 'linux') {
     const clients = [closing(t, await TcpStream.connect(listener.localAddress))]
     const hoard: number[] = []
     const before = reactor.metrics().acceptPauses
+    const told: DiagnosticEvents['accept-backoff'][] = []
+    const note = (message: unknown) => void told.push(message as DiagnosticEvents['accept-backoff'])
+    subscribe('asyncfd:accept-backoff', note)
+    t.teardown(() => void unsubscribe('asyncfd:accept-backoff', note))
     const accepting = listener.accept({ timeout: 60_000 })
     // The first attempt was made at once, and took the connection.
     closing(t, await accepting)
@@ -318,6 +323,8 @@ if (process.platform === 'linux') {
     for (const fd of hoard) sys.close(fd)
     for (const each of next) closing(t, await each)
     t.true(reactor.metrics().acceptPauses > before)
+    const { fd, pause, error } = told[0]!
+    t.deepEqual([fd, pause, (error as { code?: string }).code], [listener.fd, 5, 'EMFILE'])
   })
 }
 

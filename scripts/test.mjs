@@ -93,11 +93,11 @@ for (const name of ['bun', 'deno']) {
   const chosen = repeated.filter((spec) => spec.portable.split(/[ ,]+/).includes(name))
   add('runtimes', name, elsewhere, portable, name, chosen, { ASYNCFD_TEST_SCALE: REPEAT_SCALE })
 }
+add('examples', 'npm run demo', step, npm, ['run', '--silent', 'demo'])
 // A folder in examples holds the parts of the example of its name.
 for (const file of walk('examples', '.ts').filter((file) => dirname(file) === 'examples')) {
   const needs = says(file, 'Needs')
   if (needs) add('examples', file, async () => ({ skipped: 1, note: `needs ${needs}` }))
-  else if (file === 'examples/demo.ts') add('examples', 'npm run demo', step, npm, ['run', '--silent', 'demo'])
   else add('examples', file, example, compiled(file))
 }
 

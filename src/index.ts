@@ -4,6 +4,7 @@
  * @module
  */
 export { AsyncFd, type AsyncFdOptions } from './async-fd.js'
+export type { DiagnosticEvents } from './diagnostics.js'
 export { AsyncFdError, ErrorCode, TimeoutError } from './errors.js'
 export { Interest, Ready, readyToString } from './interest.js'
 export { Async, type AsyncOptions } from './io/async.js'

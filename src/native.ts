@@ -36,3 +36,9 @@ function load(): Binding {
   }
   return binding
 }
+
+/** Where the binding was loaded from. @throws as {@link native} */
+export function bindingPath(): string {
+  native()
+  return Object.keys(createRequire(import.meta.url).cache).find((path) => /asyncfd[^/]*\.node$/.test(path)) ?? 'unknown'
+}

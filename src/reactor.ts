@@ -10,6 +10,7 @@ import process from 'node:process'
 import { setImmediate } from 'node:timers'
 import * as board from './board.js'
 import { Board } from './board.js'
+import { isTracing, trace } from './diagnostics.js'
 import { ErrorCode, invalidArgValue, stateError, systemError } from './errors.js'
 import { type NativeReactor, native } from './native.js'
 import { type Entry, type Parked, Registration } from './registration.js'
@@ -51,6 +52,8 @@ export interface ReactorMetrics {
   /** Waits, subscriptions, wakers and timers that keep the process alive now. */
   refs: number
 }
+
+export { bindingPath } from './native.js'
 
 export const ON_DENO = 'Deno' in globalThis
 export const ON_NODE = process.versions.bun === undefined && !ON_DENO
@@ -125,6 +128,7 @@ export class Reactor {
     this.#native = new binding.NativeReactor(driver === 'threaded', oneshot, ...memory, performance.now(), () => this.#call())
     this.#collectAgain = this.#native.collectAgain()
     this.edge = this.#native.isEdge
+    if (isTracing) trace('reactor: %s driver, %s', driver, this.edge ? 'edge' : 'oneshot')
   }
 
   /** Told of the end of each registration, whoever brought it about. */
@@ -147,6 +151,7 @@ export class Reactor {
     const generation = this.board.slots[slot * board.STRIDE + board.GENERATION]!
     const registration = new Registration(this, fd, slot, generation, interest, level, owned)
     this.#registrations[slot] = registration
+    if (isTracing) trace('fd %d registered for %d', fd, interest)
     if (lost !== 0) this.#lose(lost - 1)
     return registration
   }
@@ -169,6 +174,7 @@ export class Reactor {
   deregister(registration: Registration, error: Error | (() => Error)): boolean {
     if (registration.isEnded) return false
     registration.ended = error
+    if (isTracing) trace('fd %d deregistered', registration.fd)
     const own = this.#native.deregister(registration.slot, registration.generation) === 1
     this.#registrations[registration.slot] = undefined
     this.#live--

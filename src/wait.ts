@@ -5,8 +5,10 @@
  */
 import { onAbort } from './abort.js'
 import { type StopDeadline, startDeadline } from './deadline.js'
+import { isWatched, timedOut } from './diagnostics.js'
 import { invalidArgType, outOfRange, TimeoutError } from './errors.js'
 import { CLOSED, Entry, type Registration } from './registration.js'
+import { noteSpin } from './spin.js'
 
 /** How long to wait, and what may end it. */
 export interface WaitOptions {
@@ -170,6 +172,7 @@ export class Wait<O, R> extends Pending<R> {
       registration.link(wait)
       if (park) {
         reactor.countParked()
+        if (isWatched('spin')) noteSpin(registration)
         reactor.park(wait)
       }
     })
@@ -201,5 +204,5 @@ export class Wait<O, R> extends Pending<R> {
 
 /** The error of a wait that was not over within `timeout` milliseconds. */
 export function expired(timeout: number, elapsed: number): TimeoutError {
-  return new TimeoutError(`not ready within ${timeout} ms`, timeout, elapsed)
+  return timedOut(new TimeoutError(`not ready within ${timeout} ms`, timeout, elapsed))
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { timedOut } from '../diagnostics.js'
 import { TimeoutError } from '../errors.js'
 import { Interest } from '../interest.js'
 import { readLimits } from '../phases.js'
@@ -120,8 +121,8 @@ export class Limit extends BaseTimer {
     const what = { read: 'nothing came', write: 'nothing could be written', idle: 'nothing moved', total: 'it was not over' }[
       this.#phase
     ]
-    this.#port.destroy(
-      Object.assign(new TimeoutError(`${what} within ${this.#ms} ms`, this.#ms, elapsed), { phase: this.#phase }),
-    )
+    const error = new TimeoutError(`${what} within ${this.#ms} ms`, this.#ms, elapsed)
+    error.phase = this.#phase
+    this.#port.destroy(timedOut(error))
   }
 }

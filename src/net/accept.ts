@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { tell } from '../diagnostics.js'
 import { Interest } from '../interest.js'
 import { iterate } from '../io/chunks.js'
 import type { Port } from '../io/port.js'
@@ -63,7 +64,9 @@ async function acceptFrom(port: Port<number>, options: WaitOptions | undefined):
       reactor.countAcceptPause()
       const elapsed = timeout === Infinity ? 0 : reactor.now() - begun
       if (elapsed >= timeout) throw expired(timeout, elapsed)
-      await port.pause(Math.min(pause, timeout - elapsed), signal)
+      const length = Math.min(pause, timeout - elapsed)
+      tell('accept-backoff', { fd: port.asyncFd.fd, pause: length, error: error as Error })
+      await port.pause(length, signal)
       left = rest({ signal, timeout }, begun)
     }
   }

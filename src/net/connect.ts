@@ -4,6 +4,7 @@
  * @module
  */
 import { type StopDeadline, startDeadline } from '../deadline.js'
+import { connecting } from '../diagnostics.js'
 import { type AsyncFdError, systemError } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
@@ -121,10 +122,12 @@ export function tryAll<S>(
       else next()
     }
     const one = (address: InetAddress) => {
+      const done = connecting(address.address, address.port)
       let attempt: Attempt<S>
       try {
         attempt = start(address)
       } catch (error) {
+        done(error)
         fail(error, address)
         return
       }
@@ -132,14 +135,20 @@ export function tryAll<S>(
       attempt.connected.then(
         () => {
           running.delete(attempt)
-          if (over) attempt.destroy()
-          else resolve(attempt.stream)
+          if (over) {
+            attempt.destroy()
+            return
+          }
+          done()
+          resolve(attempt.stream)
           end()
         },
         (error) => {
           running.delete(attempt)
           attempt.destroy()
-          if (!over) fail(error, address)
+          if (over) return
+          done(error)
+          fail(error, address)
         },
       )
     }

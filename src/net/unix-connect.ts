@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { connecting } from '../diagnostics.js'
 import { theReactor } from '../reactor.js'
 import type { UnixAddress } from '../sys/address.js'
 import { constants } from '../sys/constants.js'
@@ -42,10 +43,13 @@ async function connected(fd: number, address: UnixAddress, { signal, timeout = I
 
 async function connectNew<S>(type: number, address: UnixAddress, limits: WaitOptions, take: (fd: number) => S): Promise<S> {
   limits.signal?.throwIfAborted()
+  const done = connecting(address.path)
   const fd = socket(constants.AF_UNIX, type)
   try {
     await connected(fd, address, limits)
+    done()
   } catch (error) {
+    done(error)
     close(fd)
     throw error
   }

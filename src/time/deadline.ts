@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { timedOut } from '../diagnostics.js'
 import { TimeoutError } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import type { WheelTimer } from '../timer-queue.js'
@@ -40,7 +41,7 @@ export class Deadline implements WheelTimer, Disposable {
 
   #abort(controller: AbortController): void {
     const elapsed = Math.max(this.#ms, theReactor().now() - this.#begun)
-    controller.abort(new TimeoutError(`the deadline of ${this.#ms} ms passed`, this.#ms, elapsed))
+    controller.abort(timedOut(new TimeoutError(`the deadline of ${this.#ms} ms passed`, this.#ms, elapsed)))
   }
 
   /** Starts the time afresh, or another one. False, with no effect, once it has passed or was cancelled. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { timedOut } from '../diagnostics.js'
 import { invalidArgType, TimeoutError } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
@@ -51,6 +52,7 @@ class Limit<R> extends BaseTimer {
 
   fire(): void {
     this.error.elapsed = Math.max(this.error.timeout, theReactor().now() - this.begun)
+    timedOut(this.error)
     this.#controller?.abort(this.error)
     this.#reject(this.error)
   }

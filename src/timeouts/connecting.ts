@@ -5,8 +5,16 @@
  * @module
  */
 import dns, { type LookupOptions } from 'node:dns'
-import { isIP, type NetConnectOpts, connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import {
+  type IpcNetConnectOpts,
+  isIP,
+  type NetConnectOpts,
+  connect as netConnect,
+  type Socket,
+  type TcpNetConnectOpts,
+} from 'node:net'
 import { onAbort } from '../abort.js'
+import { connecting } from '../diagnostics.js'
 import { type ConnectAttempt, invalidArgType, invalidState, received } from '../errors.js'
 import { type Attempt, tryAll } from '../net/connect.js'
 import { theReactor } from '../reactor.js'
@@ -141,7 +149,14 @@ export class Connecting implements Limited {
       connect?.start()
       const attempt = this.#attempt(rest)
       this.#giveUp = attempt.destroy
-      await attempt.connected
+      const done = connecting((rest as IpcNetConnectOpts).path)
+      await attempt.connected.then(
+        () => done(),
+        (error) => {
+          done(error)
+          throw error
+        },
+      )
       this.#giveUp = undefined
       return attempt.stream
     }

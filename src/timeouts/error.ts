@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { timedOut } from '../diagnostics.js'
 import { type ConnectAttempt, TimeoutError } from '../errors.js'
 import type { Limit } from './limit.js'
 import type { Phase } from './phases.js'
@@ -54,5 +55,5 @@ export function exceeded(
   if (name !== undefined) error.address = name
   if (port !== undefined) error.port = port
   if (attempts !== undefined) error.attempts = attempts
-  return error
+  return timedOut(error)
 }

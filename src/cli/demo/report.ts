@@ -2,7 +2,7 @@
  * What a person sees of the tour. On a terminal that is wide and high enough, a table that is redrawn in place; elsewhere one
  * line for each thing that is seen.
  */
-import { reactor } from 'asyncfd'
+import { reactor } from '../../index.js'
 import type { Progress } from './station.js'
 
 export interface Row extends Progress {

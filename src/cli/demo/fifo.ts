@@ -1,7 +1,7 @@
 /** A FIFO: a child process writes lines into it, now and then; its end closes it. */
 import { join } from 'node:path'
-import { AsyncFd, Interest, WouldBlock } from 'asyncfd'
-import * as sys from 'asyncfd/sys'
+import { AsyncFd, Interest, WouldBlock } from '../../index.js'
+import * as sys from '../../sys/index.js'
 import { endOf, startShell } from './child.js'
 import { TemporaryFolder } from './folder.js'
 import { check, type Progress, type Station } from './station.js'

@@ -1,7 +1,7 @@
 /** A pseudo-terminal with a shell behind it: typed to and read through guards, as a terminal emulator does. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AsyncFd, AsyncFdError, WouldBlock } from 'asyncfd'
-import * as sys from 'asyncfd/sys'
+import { AsyncFd, AsyncFdError, WouldBlock } from '../../index.js'
+import * as sys from '../../sys/index.js'
 import { endOf, startShell } from './child.js'
 import { check, type Progress, type Station } from './station.js'
 

@@ -1,7 +1,7 @@
 /** A wait that times out, never early; what comes after the deadline is not lost. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AsyncFd, Interest, TimeoutError } from 'asyncfd'
-import * as sys from 'asyncfd/sys'
+import { AsyncFd, Interest, TimeoutError } from '../../index.js'
+import * as sys from '../../sys/index.js'
 import { check, type Station } from './station.js'
 
 const TIMEOUT_MS = 700

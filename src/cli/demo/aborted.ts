@@ -1,7 +1,7 @@
 /** A wait that is aborted: it rejects with the reason that was given, and the next wait is as good as new. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AsyncFd, Interest } from 'asyncfd'
-import * as sys from 'asyncfd/sys'
+import { AsyncFd, Interest } from '../../index.js'
+import * as sys from '../../sys/index.js'
 import { check, type Station } from './station.js'
 
 export const aborted: Station = {

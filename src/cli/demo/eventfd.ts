@@ -1,7 +1,7 @@
 /** An eventfd: a worker thread, which knows nothing but its number, counts it up. Linux only. */
 import { Worker } from 'node:worker_threads'
-import { AsyncFd, Interest, WouldBlock } from 'asyncfd'
-import * as sys from 'asyncfd/sys'
+import { AsyncFd, Interest, WouldBlock } from '../../index.js'
+import * as sys from '../../sys/index.js'
 import { check, type Progress, type Station } from './station.js'
 
 const POSTS = [1, 2, 3, 4, 5]

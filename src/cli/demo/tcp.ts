@@ -1,8 +1,8 @@
 /** A TCP echo over loopback: both ends are sockets of `asyncfd/sys`, served by guards in this one process. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AsyncFd, Interest, WouldBlock } from 'asyncfd'
-import * as sys from 'asyncfd/sys'
+import { AsyncFd, Interest, WouldBlock } from '../../index.js'
+import * as sys from '../../sys/index.js'
 import { check, type Progress, type Station } from './station.js'
 
 const ROUNDS = 12

@@ -1,6 +1,6 @@
 /** A hundred thousand timers at once, a third of them cancelled; a steady interval; a deadline that each tick puts off. */
-import { deadline, interval, now, sleep } from 'asyncfd/time'
-import { clearTimeout, setTimeout } from 'asyncfd/timers'
+import { deadline, interval, now, sleep } from '../../time/index.js'
+import { clearTimeout, setTimeout } from '../../timers/index.js'
 import { check, type Station } from './station.js'
 
 const TIMERS = 100_000

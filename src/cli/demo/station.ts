@@ -1,5 +1,5 @@
 /** What one stop of the tour is, and what it may tell while it goes on. */
-import type { AsyncFdReadyGuard } from 'asyncfd'
+import type { AsyncFdReadyGuard } from '../../index.js'
 
 export interface Progress {
   /** Shows which descriptor is awaited. */

@@ -2,8 +2,8 @@
 import { rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AsyncFd, Interest, WouldBlock } from 'asyncfd'
-import * as sys from 'asyncfd/sys'
+import { AsyncFd, Interest, WouldBlock } from '../../index.js'
+import * as sys from '../../sys/index.js'
 import { TemporaryFolder } from './folder.js'
 import { check, type Progress, type Station } from './station.js'
 
