@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import test from './helpers/test.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const generated = new Set(['node_modules', 'target', 'dist', 'build', '.git', 'binding.cjs', 'package-lock.json', 'Cargo.lock'])
+const generated = new Set(['node_modules', 'target', 'dist', 'build', '.git', 'package-lock.json', 'Cargo.lock'])
 
 function walk(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
@@ -121,7 +121,7 @@ const modules = Object.entries(manifest.exports)
     return { name, file, spec: name === '.' ? 'async-fd' : name.slice(2) }
   })
 
-const leaves = ['src/errors.ts', 'src/interest.ts', 'src/would-block.ts']
+const leaves = ['src/errors.ts', 'src/interest.ts', 'src/platform.ts', 'src/would-block.ts']
 /** What src/reactor.ts is made of. */
 const parts = ['src/board.ts', 'src/registration.ts', 'src/timer-queue.ts']
 const prose = [...text.keys()].filter((f) => f !== '__test__/tidy.spec.ts')
@@ -134,7 +134,7 @@ const rules: [title: string, advice: string, offenders: () => string[]][] = [
     () => [
       ...find(
         sources.filter((f) => f !== 'src/native.ts'),
-        /binding\.cjs|\.node['"]|\bcreateRequire\b/,
+        /\.node['"]|\bcreateRequire\b/,
         read,
       ),
       ...imports.filter(({ from, to }) => to === 'index.ts' && from !== 'src/native.ts').map(show),
@@ -163,7 +163,7 @@ const rules: [title: string, advice: string, offenders: () => string[]][] = [
         .map(show),
   ],
   [
-    'errors, interest and would-block are leaves, which know errors at most',
+    'errors, interest, platform and would-block are leaves, which know errors at most',
     'move what they would need into them, or out of them',
     () => imports.filter((i) => leaves.includes(i.from) && ours(i) && i.to !== 'src/errors.ts').map(show),
   ],
