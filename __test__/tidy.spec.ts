@@ -224,19 +224,21 @@ const rules: [title: string, advice: string, offenders: () => string[]][] = [
     'use relative paths; locks carry no addresses',
     () => [
       ...find(prose, /\bregistry\.[\w-]+\.\w+|(?<![\w.\-/+])\/(home|root|Users|opt|work)\/\w/, read),
-      ...['package-lock.json', 'scripts/runtimes/package-lock.json']
+      ...['package-lock.json', 'scripts/runtimes/package-lock.json', 'scripts/install/package-lock.json']
         .filter((f) => /"resolved"/.test(existsSync(join(root, f)) ? readFileSync(join(root, f), 'utf8') : ''))
         .map((f) => `${f}: has "resolved" addresses; npm config set omit-lockfile-registry-resolved true`),
     ],
   ],
   [
-    'package-lock.json has the packages of every platform',
+    'locks have the packages of every platform',
     'npm ci refuses it otherwise: node scripts/complete-lock.mjs',
     () => {
-      const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock
-      const names = new Set(Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, '')))
-      const optional = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
-      return optional.filter((name) => !names.has(name))
+      return ['package-lock.json', 'scripts/install/package-lock.json'].flatMap((lock) => {
+        const { packages } = JSON.parse(readFileSync(join(root, lock), 'utf8')) as Lock
+        const names = new Set(Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, '')))
+        const optional = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
+        return optional.filter((name) => !names.has(name)).map((name) => `${lock}: ${name}`)
+      })
     },
   ],
   [

@@ -48,6 +48,6 @@ await bundle.write({
   chunkFileNames: '[name].js',
   comments: false,
   codeSplitting: { groups: [{ name: 'core', test: (id) => core.has(id) }] },
-  sourcemap: process.argv.includes('--maps'),
+  sourcemap: 'hidden', // for scripts/gates/coverage.mjs; not published
 })
 await bundle.close()
