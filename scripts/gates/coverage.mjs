@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { root } from '../run.mjs'
 
 /** Per cent; a few below what it is, so that it tells of new code without specs and not of every line. */
-const FLOOR = 90
+const FLOOR = 94
 
 const place = join(root, 'build/coverage')
 const dist = join(root, 'dist')
