@@ -127,6 +127,7 @@ const environment = (node = 'node') => ({
   npm_config_audit: 'false',
   npm_config_fund: 'false',
   npm_config_update_notifier: 'false',
+  pnpm_config_update_notifier: 'false',
   YARN_NPM_REGISTRY_SERVER: url,
   YARN_UNSAFE_HTTP_WHITELIST: '127.0.0.1',
   YARN_ENABLE_TELEMETRY: '0',
