@@ -12,14 +12,6 @@ export declare function sysSend(fd: number, view: ArrayBufferView, offset: numbe
 /** `write(2)`: a count or `-errno`. */
 export declare function sysWrite(fd: number, view: ArrayBufferView, offset: number, length: number): number
 
-/**
- * Which binding artifact the generated loader actually loaded: `'native'` for
- * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
- * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
- * can point the loader at a WASI artifact this package does not build itself.
- */
-export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
-
 export declare class NativeReactor {
   /**
    * Starts a reactor in this environment on the board made of `control`, `slots` and `timers`; its clock
@@ -226,3 +218,6 @@ export declare function sysWinsize(fd: number, numbers: Int32Array): number
 
 /** `writev(2)`: a count or `-errno`. */
 export declare function sysWritev(fd: number, views: ReadonlyArray<ArrayBufferView>): number
+
+/** The version of the package that this binary is for; another refuses it. */
+export declare const VERSION: string

@@ -3,13 +3,14 @@
  *
  * Once: the children choose drivers and polling themselves
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ChildResult } from '../fuzz/run-child.js'
 import { runChild } from '../fuzz/run-child.js'
 import { rounds } from './helpers/child.js'
+import { platform, platformName } from './helpers/inside.js'
 import test from './helpers/test.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -80,8 +81,8 @@ test('a bounds check that is off by one is found', async (t) => {
   t.timeout(600_000)
   const folder = mkdtempSync(join(tmpdir(), 'asyncfd-fuzz-planted-'))
   const path = join(folder, 'planted.cjs')
-  const built = readdirSync(root).find((name) => /^asyncfd\..*\.node$/.test(name))
-  writeFileSync(path, planted(join(root, built ?? 'binding.cjs')))
+  const name = `asyncfd.${platformName(platform())}.node`
+  writeFileSync(path, planted(join(root, name)))
   try {
     const { failure } = await run(1, CALLS, { NAPI_RS_NATIVE_LIBRARY_PATH: path })
     t.regex(failure ?? '', /native\.sysRead: took \d+ \+ \d+ of \d+ bytes/)

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { open as openFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import * as sys from 'asyncfd/sys'
 import { WouldBlock } from 'asyncfd/sys'
+import { native } from './helpers/inside.js'
 import { close, closing, NOT_OPEN, streams } from './helpers/sys.js'
 import test from './helpers/test.js'
 
@@ -214,14 +214,14 @@ test('readv and writev use several buffers in order, and refuse what is no array
 })
 
 test('the native functions survive arguments that no TypeScript let through', (t) => {
-  const native = createRequire(import.meta.url)('../../binding.cjs') as Record<string, (...args: unknown[]) => unknown>
+  const binding = native() as unknown as Record<string, (...args: unknown[]) => unknown>
   const [reader, writer] = closing(t, ...sys.pipe())
   sys.write(writer, Buffer.from('kept'))
   const detached = new Uint8Array(8)
   detach(detached.buffer)
   const junk = [undefined, null, 'x', Number.NaN, -1, 1.5, 2 ** 31, 2 ** 40, {}, [], Symbol('s'), 1n, detached, new Uint8Array(0)]
   for (const hot of ['sysRead', 'sysRecv']) {
-    const call = (...args: unknown[]) => native[hot]!(...args) as number
+    const call = (...args: unknown[]) => binding[hot]!(...args) as number
     for (const wrong of junk) {
       t.true(call(reader, wrong, 0, 1, 0) < 0)
       t.true(call(wrong, Buffer.alloc(4), 8, 1, 0) < 0)
@@ -235,7 +235,7 @@ test('the native functions survive arguments that no TypeScript let through', (t
 })
 
 test('a getter in an array of buffers that detaches an earlier one cannot make the kernel write to freed memory', (t) => {
-  const native = createRequire(import.meta.url)('../../binding.cjs') as { sysReadv(fd: number, views: unknown): number }
+  const { sysReadv } = native() as unknown as { sysReadv(fd: number, views: unknown): number }
   const [reader, writer] = closing(t, ...sys.pipe())
   sys.write(writer, Buffer.from('12345678'))
   const first = new Uint8Array(1 << 20)
@@ -246,11 +246,11 @@ test('a getter in an array of buffers that detaches an earlier one cannot make t
       return new Uint8Array(4)
     },
   })
-  t.is(native.sysReadv(reader, views), 4, 'the detached one has no room any more')
+  t.is(sysReadv(reader, views), 4, 'the detached one has no room any more')
   const throwing = Object.defineProperty([new Uint8Array(4)], 1, {
     get() {
       throw new RangeError('mine')
     },
   })
-  t.throws(() => native.sysReadv(reader, throwing), { message: 'mine' })
+  t.throws(() => sysReadv(reader, throwing), { message: 'mine' })
 })

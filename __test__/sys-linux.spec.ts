@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { constants as os, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as sys from 'asyncfd/sys'
 import { WouldBlock } from 'asyncfd/sys'
+import { native } from './helpers/inside.js'
 import { closing } from './helpers/sys.js'
 import test from './helpers/test.js'
 
@@ -135,8 +135,7 @@ test('a pidfd becomes readable when its process ends, and signals that process o
 })
 
 test('the constants are the kernel headers, all of them, and cannot be changed', (t) => {
-  const native = createRequire(import.meta.url)('../../binding.cjs') as { sysConstants(): Record<string, number> }
-  t.deepEqual(Object.entries(constants).sort(), Object.entries(native.sysConstants()).sort())
+  t.deepEqual(Object.entries(constants).sort(), Object.entries(native().sysConstants()).sort())
   t.is(constants.O_RDWR, 2)
   t.is(constants.POLLIN, 1)
   t.is(constants.SOL_SOCKET, 1)
@@ -147,9 +146,9 @@ test('importing loads nothing, and what is missing says so', (t) => {
   const script = `
     import { createRequire } from 'node:module'
     import * as sys from 'asyncfd/sys'
-    const loaded = () => Object.keys(createRequire(import.meta.url).cache).some((path) => path.endsWith('binding.cjs'))
+    const loaded = () => Object.keys(createRequire(import.meta.url).cache).some((path) => path.endsWith('.node'))
     const before = loaded()
-    const binding = createRequire(process.argv[1] + '/x')('./binding.cjs')
+    const binding = (await import(process.argv[1] + '/dist/native.js')).native()
     for (const name of Object.keys(binding)) if (/eventfd|timerfd|inotify|pidfd/i.test(name)) delete binding[name]
     const { sysConstants } = binding
     binding.sysConstants = () => ({ ...sysConstants(), IN_CREATE: undefined })

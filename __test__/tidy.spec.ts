@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import test from './helpers/test.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const generated = new Set(['node_modules', 'target', 'dist', 'build', '.git', 'binding.cjs', 'package-lock.json', 'Cargo.lock'])
+const generated = new Set(['node_modules', 'target', 'dist', 'build', '.git', 'package-lock.json', 'Cargo.lock'])
 
 function walk(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
@@ -121,7 +121,7 @@ const modules = Object.entries(manifest.exports)
     return { name, file, spec: name === '.' ? 'async-fd' : name.slice(2) }
   })
 
-const leaves = ['src/diagnostics.ts', 'src/errors.ts', 'src/interest.ts', 'src/would-block.ts']
+const leaves = ['src/diagnostics.ts', 'src/errors.ts', 'src/interest.ts', 'src/platform.ts', 'src/would-block.ts']
 /** What src/reactor.ts is made of. */
 const parts = ['src/board.ts', 'src/registration.ts', 'src/timer-queue.ts']
 const prose = [...text.keys()].filter((f) => f !== '__test__/tidy.spec.ts')
@@ -134,7 +134,7 @@ const rules: [title: string, advice: string, offenders: () => string[]][] = [
     () => [
       ...find(
         sources.filter((f) => f !== 'src/native.ts'),
-        /binding\.cjs|\.node['"]|\bcreateRequire\b/,
+        /\.node['"]|\bcreateRequire\b/,
         read,
       ),
       ...imports.filter(({ from, to }) => to === 'index.ts' && from !== 'src/native.ts').map(show),
@@ -163,7 +163,7 @@ const rules: [title: string, advice: string, offenders: () => string[]][] = [
         .map(show),
   ],
   [
-    'errors, interest and would-block are leaves, which know errors at most',
+    'errors, interest, platform and would-block are leaves, which know errors at most',
     'move what they would need into them, or out of them',
     () => imports.filter((i) => leaves.includes(i.from) && ours(i) && i.to !== 'src/errors.ts').map(show),
   ],
@@ -232,19 +232,21 @@ const rules: [title: string, advice: string, offenders: () => string[]][] = [
     'use relative paths; locks carry no addresses',
     () => [
       ...find(prose, /\bregistry\.[\w-]+\.\w+|(?<![\w.\-/+])\/(home|root|Users|opt|work)\/\w/, read),
-      ...['package-lock.json', 'scripts/runtimes/package-lock.json']
+      ...['package-lock.json', 'scripts/runtimes/package-lock.json', 'scripts/install/package-lock.json']
         .filter((f) => /"resolved"/.test(existsSync(join(root, f)) ? readFileSync(join(root, f), 'utf8') : ''))
         .map((f) => `${f}: has "resolved" addresses; npm config set omit-lockfile-registry-resolved true`),
     ],
   ],
   [
-    'package-lock.json has the packages of every platform',
+    'locks have the packages of every platform',
     'npm ci refuses it otherwise: node scripts/complete-lock.mjs',
     () => {
-      const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock
-      const names = new Set(Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, '')))
-      const optional = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
-      return optional.filter((name) => !names.has(name))
+      return ['package-lock.json', 'scripts/install/package-lock.json'].flatMap((lock) => {
+        const { packages } = JSON.parse(readFileSync(join(root, lock), 'utf8')) as Lock
+        const names = new Set(Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, '')))
+        const optional = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
+        return optional.filter((name) => !names.has(name)).map((name) => `${lock}: ${name}`)
+      })
     },
   ],
   [

@@ -28,7 +28,8 @@ const { values } = parseArgs({ options: { seed: { type: 'string' }, calls: { typ
 const seed = Number(values.seed ?? 1)
 const calls = Number(values.calls ?? 1000)
 
-const binding = createRequire(import.meta.url)('../../binding.cjs') as Binding
+const { native } = createRequire(import.meta.url)('../../dist/native.js') as { native: () => Binding }
+const binding = native()
 useBinding(binding)
 useForReactors(binding)
 

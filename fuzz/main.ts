@@ -30,7 +30,7 @@ const calls = Number(values.calls)
 const batch = Math.min(calls, Number(values.batch))
 const first = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed)
 const count = values.seed === undefined ? Math.ceil(calls / batch) : 1
-/** The binding under test, if it is not the one that was built for this checkout; the loader that napi-rs makes reads this. */
+/** The binding under test, if it is not the one that was built for this checkout; src/native.ts reads this. */
 const under = {
   ...(values.binding !== undefined && { NAPI_RS_NATIVE_LIBRARY_PATH: values.binding }),
   ...(values.preload !== undefined && {

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * Adds to package-lock.json the optional packages of other platforms that npm left out, because the registry it was
- * written with does not have them: `npm ci` refuses a lock without them. To be run after `npm install <package>`.
+ * written with does not have them: `npm ci` refuses a lock without them. To be run after `npm install <package>`, with the folder
+ * if it is not the checkout: node scripts/complete-lock.mjs scripts/install
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { root } from './run.mjs'
@@ -10,7 +11,7 @@ const OS = ['android', 'darwin', 'freebsd', 'linux', 'openharmony', 'win32']
 const CPU = ['arm64', 'arm', 'ia32', 'loong64', 'ppc64', 'riscv64', 's390x', 'wasm32', 'x64']
 const LIBC = { gnu: 'glibc', gnueabihf: 'glibc', musl: 'musl', musleabihf: 'musl' }
 
-const file = `${root}/package-lock.json`
+const file = `${root}/${process.argv[2] ?? '.'}/package-lock.json`
 const lock = JSON.parse(readFileSync(file, 'utf8'))
 const added = []
 for (const [path, { dev, license, optionalDependencies = {} }] of Object.entries(lock.packages)) {

@@ -33,11 +33,15 @@ export function unavailable() {
 }
 
 /** Installs what is missing. Resolves with null or with what went wrong. */
-export async function install() {
+export const install = () => installFolder('scripts/runtimes', 'the other runtimes')
+
+/** The packages of a folder with a lock of its own, likewise. */
+export async function installFolder(folder, what) {
+  const home = join(root, folder)
   const lock = join(home, 'package-lock.json')
   const installed = join(home, 'node_modules/.package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return null
-  console.log('installing the other runtimes (scripts/runtimes) ...')
+  console.log(`# installing ${what} (${folder}) ...`)
   // The binaries are in the packages; no install script is needed.
   const result = await run(npm, ['ci', '--prefix', home, '--ignore-scripts', '--no-audit', '--no-fund'], { seconds: 600 })
   return result.code === 0 ? null : tail(result.output)

@@ -81,8 +81,9 @@ async function native() {
     // index.d.ts is generated: an edit by hand makes it stale as well
     fingerprint(files(['Cargo.toml', 'Cargo.lock', 'crates', 'index.d.ts']), manifest.napi, manifest.scripts['build:native'])
   const libc = process.report?.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl'
-  const triple = `${process.platform}-${process.arch}${process.platform === 'linux' ? `-${libc}` : ''}`
-  await unlessFresh('native', sources, [`${manifest.napi.binaryName}.${triple}.node`, 'binding.cjs', 'index.d.ts'], async () => {
+  const abi = process.arch === 'arm' ? `${libc}eabihf` : libc
+  const triple = `${process.platform}-${process.arch}${process.platform === 'linux' ? `-${abi}` : ''}`
+  await unlessFresh('native', sources, [`${manifest.napi.binaryName}.${triple}.node`, 'index.d.ts'], async () => {
     const cargo = await run('cargo', ['--version'])
     if (cargo.code !== 0) {
       fail(
@@ -95,7 +96,10 @@ async function native() {
 }
 
 async function typescript() {
-  const sources = () => fingerprint(files(['src', 'tsconfig.json', 'index.d.ts', 'node_modules/typescript/package.json']))
+  const sources = () =>
+    fingerprint(
+      files(['src', 'tsconfig.json', 'index.d.ts', 'package.json', 'scripts/bundle.mjs', 'node_modules/typescript/package.json']),
+    )
   await unlessFresh('ts', sources, ['dist'], async () => {
     rmSync(at('dist'), { recursive: true, force: true }) // nothing of a deleted source stays behind
     await step('compiling src', npm, ['run', '--silent', 'build:ts'])

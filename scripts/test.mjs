@@ -3,10 +3,11 @@
  * The one entry for every check. Runs suites one after another and ends with `N passed, N failed`.
  *
  *   node scripts/test.mjs                     the groups rust, node and oneshot: what `npm test` runs
- *   node scripts/test.mjs runtimes            other groups: lint rust node oneshot runtimes examples
+ *   node scripts/test.mjs runtimes            other groups: lint rust node oneshot runtimes examples install package
  *   node scripts/test.mjs --all               every group
  *   node scripts/test.mjs --spec async-fd     only specs whose name contains this
  *   node scripts/test.mjs --suite threaded    only suites whose name contains this
+ *   node scripts/test.mjs --coverage node     leaves what ran of src in build/coverage, as node and package together do
  *   node scripts/test.mjs --list              the suites, without running them
  *
  * Specs say what concerns them in their first lines:
@@ -16,14 +17,14 @@
  *   // Needs: <what>           cannot run on any machine; only compiled
  * One that finds out when it runs says why and ends with code 77.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ending, npm, root, run, tail } from './run.mjs'
 import { install, runtimes, unavailable } from './runtimes.mjs'
 import { tapReader } from './tap.mjs'
 
-const GROUPS = ['lint', 'rust', 'node', 'oneshot', 'runtimes', 'examples']
+const GROUPS = ['lint', 'rust', 'node', 'oneshot', 'runtimes', 'examples', 'install', 'package']
 const DEFAULT_GROUPS = ['rust', 'node', 'oneshot']
 const SUITE_SECONDS = 420
 /** The suites on further runtimes repeat what `node` tested: fuzz and stress specs shorten their loops by this factor. */
@@ -37,6 +38,7 @@ const { values: flags, positionals } = parseArgs({
     list: { type: 'boolean' },
     spec: { type: 'string' },
     suite: { type: 'string' },
+    coverage: { type: 'boolean' },
   },
 })
 const wanted = new Set(flags.all ? GROUPS : positionals.length > 0 ? positionals : DEFAULT_GROUPS)
@@ -76,7 +78,7 @@ const add = (group, name, kind, ...rest) => suites.push({ group, name, run: () =
 for (const check of ['fmt', 'clippy', 'biome', 'dts'])
   add('lint', `lint:${check}`, step, npm, ['run', '--silent', `lint:${check}`])
 if (!flags.spec) add('rust', 'rust core', cargo)
-add('node', 'node, embedded driver', ava, 'node', specs, {})
+add('node', 'node, embedded driver', covered, 'node', specs)
 add('node', 'node, threaded driver', ava, 'node', repeated, { ASYNCFD_DRIVER: 'threaded' })
 add('oneshot', 'node, embedded driver, oneshot polling', ava, 'node', semantics, { ASYNCFD_POLLING: 'oneshot' })
 add('oneshot', 'node, threaded driver, oneshot polling', ava, 'node', semantics, {
@@ -100,6 +102,9 @@ for (const file of walk('examples', '.ts').filter((file) => dirname(file) === 'e
   if (needs) add('examples', file, async () => ({ skipped: 1, note: `needs ${needs}` }))
   else add('examples', file, example, compiled(file))
 }
+add('install', 'npm run test:install', tap, process.execPath, ['scripts/install/main.mjs'])
+for (const gate of ['types', 'size', 'import-time', 'crates', 'audit', 'coverage'])
+  add('package', gate, example, `scripts/gates/${gate}.mjs`)
 
 // --- Kinds of suites: each resolves with { passed, failed, skipped, note } ------------------------------------------
 
@@ -121,7 +126,8 @@ const SKIPPED = 77
 async function example(file) {
   const result = await run(process.execPath, [file], { seconds: SUITE_SECONDS })
   if (result.code === SKIPPED) return { skipped: 1, note: result.output.trim() }
-  if (result.code === 0) return { passed: 1 }
+  if (result.code === 0)
+    return { passed: 1, note: file.startsWith('scripts/') ? result.output.trim().split('\n').at(-1) : undefined }
   show(`${file} ${ending(result, SUITE_SECONDS)}\n${tail(result.output, 120)}`)
   return { failed: 1 }
 }
@@ -152,6 +158,13 @@ async function ava(name, chosen, env) {
 async function portable(name, chosen, env) {
   if (nothing(chosen)) return nothing(chosen)
   return tap(process.execPath, ['scripts/run-portable.mjs', name, ...files(chosen)], env)
+}
+
+/** The suite that says how much of src runs, if somebody will ask. */
+async function covered(name, chosen) {
+  const place = join(root, 'build/coverage')
+  rmSync(place, { recursive: true, force: true })
+  return ava(name, chosen, flags.coverage || wanted.has('package') ? { NODE_V8_COVERAGE: place } : {})
 }
 
 const files = (chosen) => chosen.map((spec) => spec.file)

@@ -4,19 +4,33 @@
  *
  * @module
  */
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type * as Native from '../index.js'
 import { AsyncFdError, ErrorCode } from './errors.js'
+import { type Platform, PREBUILT, platform, platformName, VERSION } from './platform.js'
 
 export type Binding = typeof Native
 export type { NativeReactor } from '../index.js'
 
 let binding: Binding | undefined
+let path = ''
 
 /** The native binding. @throws AsyncFdError `ERR_ASYNCFD_UNSUPPORTED`, `ERR_ASYNCFD_BINDING` */
 export function native(): Binding {
   return binding ?? load()
 }
+
+/** Where the binding is. @throws as {@link native} */
+export function bindingPath(): string {
+  native()
+  return path
+}
+
+/** This file, or the bundle that it has become a part of; one in CommonJS may know its path alone. */
+const here = () => (import.meta.url === undefined ? __filename : fileURLToPath(import.meta.url))
 
 function load(): Binding {
   if (process.platform === 'win32') {
@@ -25,20 +39,61 @@ function load(): Binding {
       ErrorCode.UNSUPPORTED,
     )
   }
+  const system = platform()
+  const from = locate(platformName(system))
+  let loaded: Binding
   try {
-    binding = createRequire(import.meta.url)('../binding.cjs') as Binding
+    const require = createRequire(here())
+    path = require.resolve(from)
+    loaded = require(path) as Binding
   } catch (cause) {
+    throw failure(system, from, cause)
+  }
+  if (loaded.VERSION !== VERSION) {
     throw new AsyncFdError(
-      `the native binding for ${process.platform}-${process.arch} could not be loaded; in a checkout run "npm run build", elsewhere reinstall asyncfd with optional dependencies`,
+      `asyncfd ${VERSION} found a binary of version ${loaded.VERSION ?? 'unknown'} in ${from}; install asyncfd again, so that both are of one version`,
       ErrorCode.BINDING,
-      { cause },
     )
   }
-  return binding
+  binding = loaded
+  return loaded
 }
 
-/** Where the binding was loaded from. @throws as {@link native} */
-export function bindingPath(): string {
-  native()
-  return Object.keys(createRequire(import.meta.url).cache).find((path) => /asyncfd[^/]*\.node$/.test(path)) ?? 'unknown'
+/** The binary beside this file, or the root of a checkout; else the package of the platform. The variable is that of napi-rs. */
+function locate(name: string): string {
+  const folder = dirname(here())
+  const beside = [folder, dirname(folder)].map((place) => join(place, `asyncfd.${name}.node`))
+  return process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? beside.find((path) => existsSync(path)) ?? `asyncfd-${name}`
+}
+
+const BUILD =
+  'clone https://github.com/asyncfd/asyncfd, run "npm ci && npm run build" there (it takes Rust and a C linker), and install that folder'
+
+function failure(system: Platform, from: string, cause: unknown): AsyncFdError {
+  const name = platformName(system)
+  const { code, message } = cause as NodeJS.ErrnoException
+  let text: string
+  if (code !== 'MODULE_NOT_FOUND') {
+    text = `the binary of asyncfd in ${from} cannot be loaded on ${describe(system)}: ${reason(message)}. To build one for this system: ${BUILD}`
+  } else if (PREBUILT.includes(name)) {
+    text =
+      `the package ${from}, which has the binary of asyncfd for ${describe(system)}, is not installed, or not whole. It is an optional dependency of ` +
+      `asyncfd: install again, on the system that runs it and with optional dependencies (npm install --include=optional). Or ${BUILD}`
+  } else {
+    text = `there is no prebuilt binary of asyncfd for ${describe(system)}: no package ${from}. To build one: ${BUILD}`
+  }
+  return new AsyncFdError(text, ErrorCode.BINDING, { cause })
+}
+
+function describe({ os, cpu, libc }: Platform): string {
+  return `${os} ${cpu}${libc === undefined ? '' : ` (${libc})`}`
+}
+
+/** What the dynamic linker says; in plain words if it is the most frequent of all. */
+function reason(message: string): string {
+  const glibc = /version [`'"]GLIBC_([\d.]+)['"] not found/.exec(message)?.[1]
+  if (glibc === undefined) return message.trim().replace(/\.$/, '')
+  Object.assign(process.report ?? {}, { excludeNetwork: true }) // it would ask name servers
+  const { header } = (process.report?.getReport() ?? {}) as { header?: { glibcVersionRuntime?: string } }
+  return `it needs glibc ${glibc} and this system has ${header?.glibcVersionRuntime ?? 'an older one'}`
 }

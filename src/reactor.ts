@@ -6,7 +6,6 @@
  */
 // Imported, as the globals of these names are getters and cost more than what they get.
 import { performance } from 'node:perf_hooks'
-import process from 'node:process'
 import { setImmediate } from 'node:timers'
 import * as board from './board.js'
 import { Board } from './board.js'

@@ -4,7 +4,8 @@
  * @module
  */
 import { bindingPath, reactor } from '../reactor.js'
-import { limits, platform, runtime, version } from './machine.js'
+import { VERSION } from '../platform.js'
+import { limits, platform, runtime } from './machine.js'
 import { SELF_TESTS } from './self-test.js'
 import { FEATURES } from './support.js'
 
@@ -62,7 +63,7 @@ const line = ({ name, works, text }: Finding): string => `  ${MARKS[`${works}`]}
 
 /** Prints what it finds, or with `json` one object for a bug report. Resolves with the exit code: 1 if something does not work. */
 export async function doctor(json: boolean): Promise<number> {
-  const about = { asyncfd: version(), runtime: runtime(), platform: platform() }
+  const about = { asyncfd: VERSION, runtime: runtime(), platform: platform() }
   const base = [needed('binding', bindingPath), needed('driver', driver)]
   const isThere = base.every(({ works }) => works)
   const limited = limits()

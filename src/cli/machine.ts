@@ -14,11 +14,6 @@ const read = (path: string): string | null => {
   }
 }
 
-/** The version of this package. */
-export function version(): string {
-  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
-}
-
 export function runtime(): string {
   const { bun, deno, node } = process.versions
   return bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${node}`
@@ -30,6 +25,7 @@ interface Report {
 
 /** The system, its kernel and its C library. */
 export function platform(): string {
+  Object.assign(process.report ?? {}, { excludeNetwork: true }) // it would ask name servers
   const header = (process.report?.getReport() as unknown as Report | undefined)?.header
   const libc =
     process.platform !== 'linux' ? '' : header?.glibcVersionRuntime ? `, glibc ${header.glibcVersionRuntime}` : ', libc unknown'

@@ -7,9 +7,9 @@
 import { showBlockedLoop } from './demo/blocked.js'
 import { demo } from './demo.js'
 import { doctor } from './doctor.js'
-import { version } from './machine.js'
+import { VERSION } from '../platform.js'
 
-const HELP = `asyncfd ${version()}: wait until any file descriptor is ready
+const HELP = `asyncfd ${VERSION}: wait until any file descriptor is ready
 
   npx asyncfd demo             see it work: a tour on real descriptors and 100,000 timers
   npx asyncfd demo blocked     a blocked event loop: whom node:net blames for it, and whom asyncfd/timeouts does
@@ -20,7 +20,7 @@ function run([command, ...rest]: string[]): number | Promise<number> {
   if (command === 'demo' && line === '') return demo()
   if (command === 'demo' && line === 'blocked') return showBlockedLoop()
   if (command === 'doctor' && (line === '' || line === '--json')) return doctor(line === '--json')
-  if (command === '--version' && line === '') console.log(version())
+  if (command === '--version' && line === '') console.log(VERSION)
   else if (command === undefined || command === '--help' || command === 'help') console.log(HELP)
   else {
     console.error(`asyncfd: there is no command "${[command, ...rest].join(' ')}"\n\n${HELP}`)

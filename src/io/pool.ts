@@ -5,7 +5,6 @@
  * @module
  */
 import { Buffer } from 'node:buffer'
-import process from 'node:process'
 import { BLOCK_BYTES, BLOCKS, NO_BLOCK } from '../board.js'
 import { theReactor } from '../reactor.js'
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ReadableStream, WritableStream } from 'node:stream/web'
+import type { ReadableStream, WritableStream } from 'node:stream/web'
 import { invalidArgType } from '../errors.js'
 import { isUint8Array } from '../sys/bytes.js'
 import { copyReader } from './chunks.js'
@@ -13,7 +13,7 @@ import type { Port } from './port.js'
 /** Chunks are copies: byte streams transfer the memory of what they are given. */
 export function readableStream(port: Port): ReadableStream<Uint8Array> {
   const read = copyReader(port, BLOCK)
-  return new ReadableStream(
+  return new globalThis.ReadableStream(
     {
       type: 'bytes',
       async pull(controller) {
@@ -36,7 +36,7 @@ export function readableStream(port: Port): ReadableStream<Uint8Array> {
 }
 
 export function writableStream(port: Port): WritableStream<Uint8Array> {
-  return new WritableStream<Uint8Array>({
+  return new globalThis.WritableStream<Uint8Array>({
     async write(chunk) {
       if (!isUint8Array(chunk)) throw invalidArgType('chunk', 'an instance of Uint8Array', chunk)
       await port.writeAll(chunk)

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import process from 'node:process'
 import { setImmediate, setTimeout } from 'node:timers'
 import { ON_DENO } from '../reactor.js'
 

@@ -5,7 +5,6 @@
  */
 import { Socket } from 'node:net'
 import { endianness } from 'node:os'
-import process from 'node:process'
 import { Interest, Ready } from '../interest.js'
 import { ON_NODE, theReactor } from '../reactor.js'
 import { readyMask } from '../registration.js'

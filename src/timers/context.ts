@@ -8,7 +8,6 @@
  * @module
  */
 import { AsyncResource, executionAsyncResource } from 'node:async_hooks'
-import process from 'node:process'
 import { ON_NODE } from '../reactor.js'
 
 /** What {@link captureContext} found: a resource to run in, or null for no context at all. */

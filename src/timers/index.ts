@@ -5,7 +5,6 @@
  * @module
  */
 // Imported, as the global is a getter and costs more than what it gets.
-import process from 'node:process'
 import { promisify } from 'node:util'
 import { invalidArgType } from '../errors.js'
 import { theReactor } from '../reactor.js'

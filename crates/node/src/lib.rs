@@ -12,6 +12,10 @@ mod sys;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
+/// The version of the package that this binary is for; another refuses it.
+#[napi]
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Adds the hot functions, which are written on raw Node-API; `hot.d.ts` has their types.
 #[napi(module_exports)]
 pub fn exports(exports: Object, env: napi::Env) -> napi::Result<()> {

@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+/**
+ * Makes the JavaScript of dist out of src: one file for each export of package.json, one for what `asyncfd` itself needs, and one
+ * for what some of the others share. A file costs Node more to find than to run: as single modules the import took three times as long.
+ * The types stay one file per module, from tsc.
+ */
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { rolldown } from 'rolldown'
+import { root } from './run.mjs'
+
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+/** Sources by the names of their outputs. The first two are for tests, which look at the binding itself. */
+const input = { native: join(root, 'src/native.ts'), platform: join(root, 'src/platform.ts') }
+for (const { default: output } of Object.values(manifest.exports).filter((target) => typeof target === 'object')) {
+  const name = relative('dist', output).replace(/\.js$/, '')
+  input[name] = join(root, `src/${name}.ts`)
+}
+
+// The command, and a worker of its demo, which is found beside it.
+input['cli/main'] = join(root, 'src/cli/main.ts')
+input['cli/poster'] = join(root, 'src/cli/demo/poster.ts')
+
+/** Everything that a module imports, itself too. */
+function reach(file, seen = new Set()) {
+  if (seen.has(file)) return seen
+  seen.add(file)
+  const source = readFileSync(file, 'utf8').replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
+  const imports = source.matchAll(/^(?:import|export)\s+(?!type\s)(?:[^'"]*?\sfrom\s+)?'(\.[^']+)'/gm)
+  for (const [, path] of imports) reach(join(dirname(file), path.replace(/\.js$/, '.ts')), seen)
+  return seen
+}
+
+const dist = join(root, 'dist')
+// Nothing of an earlier layout stays behind.
+for (const file of readdirSync(dist, { recursive: true })) if (/\.js(\.map)?$/.test(file)) rmSync(join(dist, file))
+
+const core = reach(input.index)
+const bundle = await rolldown({
+  input,
+  platform: 'node',
+  transform: { target: 'node20' },
+  external: /^node:/,
+  onLog(level, log) {
+    if (level !== 'warn') return
+    throw new Error(log.message)
+  },
+})
+await bundle.write({
+  dir: dist,
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name].js',
+  comments: false,
+  codeSplitting: { groups: [{ name: 'core', test: (id) => core.has(id) }] },
+  sourcemap: 'hidden', // for scripts/gates/coverage.mjs; not published
+})
+await bundle.close()
