@@ -449,9 +449,15 @@ test('an AsyncFd of a number that was added is EEXIST, of a duplicate it is not'
   watch(t, own(t, sys.dup(reader)))
 })
 
-test('what stands in for the package gives require() the same class', (t) => {
-  const { Epoll: required } = createRequire(import.meta.url)('../../compat/epoll')
-  t.is(required, Epoll)
+test('what stands in for the packages gives require() these classes, and is of this version', (t) => {
+  const require = createRequire(import.meta.url)
+  t.is(require('../../compat/epoll').Epoll, Epoll)
+  const { version } = require('asyncfd/package.json')
+  for (const name of ['epoll', 'serialport-bindings']) {
+    const manifest = require(`../../compat/${name}/package.json`)
+    t.is(manifest.version, version)
+    t.is(manifest.dependencies.asyncfd, `^${version}`)
+  }
 })
 
 for (const [name, said] of Object.entries({

@@ -1,2 +1,2 @@
-// Stands in for the package `epoll`: "overrides": { "epoll": "file:node_modules/asyncfd/compat/epoll" }
-exports.Epoll = require('../../dist/compat/index.js').Epoll
+// Stands in for the package `epoll`: "overrides": { "epoll": "npm:asyncfd-epoll@^0.1.0" }
+exports.Epoll = require('asyncfd/compat').Epoll

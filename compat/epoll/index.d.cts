@@ -1,1 +1,1 @@
-export { Epoll } from '../../dist/compat/index.js'
+export { Epoll } from 'asyncfd/compat'
