@@ -12,7 +12,6 @@ import { Worker } from 'node:worker_threads'
 import { AsyncFd, Interest, WouldBlock } from 'asyncfd'
 import { Epoll } from 'asyncfd/compat'
 import * as sys from 'asyncfd/sys'
-import type { ExecutionContext } from 'ava'
 import {
   drain,
   feed,
@@ -32,7 +31,7 @@ import {
 } from './helpers/fixtures.js'
 import { Child } from './helpers/process.js'
 import { NOT_OPEN } from './helpers/sys.js'
-import test from './helpers/test.js'
+import test, { type ExecutionContext } from './helpers/test.js'
 
 const { EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLPRI, EPOLLERR, EPOLLHUP, EPOLLET, EPOLLONESHOT } = Epoll
 const { MSG_OOB, SHUT_WR, O_RDONLY } = sys.constants
@@ -449,9 +448,8 @@ test('an AsyncFd of a number that was added is EEXIST, of a duplicate it is not'
   watch(t, own(t, sys.dup(reader)))
 })
 
-test('what stands in for the packages gives require() these classes, and is of this version', (t) => {
+test('the packages that stand in for others are of this version, and ask for it', (t) => {
   const require = createRequire(import.meta.url)
-  t.is(require('../../compat/epoll').Epoll, Epoll)
   const { version } = require('asyncfd/package.json')
   for (const name of ['epoll', 'serialport-bindings']) {
     const manifest = require(`../../compat/${name}/package.json`)

@@ -9,7 +9,6 @@ import { fileURLToPath } from 'node:url'
 import { Interest } from 'asyncfd'
 import { Poller, type PollerEvent } from 'asyncfd/compat'
 import * as sys from 'asyncfd/sys'
-import type { ExecutionContext } from 'ava'
 import {
   drain,
   feed,
@@ -28,7 +27,7 @@ import {
 } from './helpers/fixtures.js'
 import { Child } from './helpers/process.js'
 import { NOT_OPEN } from './helpers/sys.js'
-import test from './helpers/test.js'
+import test, { type ExecutionContext } from './helpers/test.js'
 
 const { O_RDONLY, SHUT_WR } = sys.constants
 const onLinux = process.platform === 'linux' ? test : test.skip

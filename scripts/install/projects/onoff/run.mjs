@@ -51,7 +51,8 @@ Object.assign(fs, {
     else if (path === `${GPIO}unexport`) pins.delete(Number(data))
     else throw new Error(`nobody expected ${path}`)
   },
-  readFileSync: (path, ...rest) => (isGpio(path) ? Buffer.from(`${fileOf(path).pin[fileOf(path).name]}\n`) : real.readFileSync(path, ...rest)),
+  readFileSync: (path, ...rest) =>
+    isGpio(path) ? Buffer.from(`${fileOf(path).pin[fileOf(path).name]}\n`) : real.readFileSync(path, ...rest),
   openSync(path, ...rest) {
     if (!isGpio(path)) return real.openSync(path, ...rest)
     const { pin, name } = fileOf(path)
@@ -112,7 +113,10 @@ for (let round = 1; round <= 1000; round++) {
   await told
 }
 await turns(5)
-assert.deepEqual(seen, Array.from({ length: 1000 }, (_, i) => (i + 1) % 2))
+assert.deepEqual(
+  seen,
+  Array.from({ length: 1000 }, (_, i) => (i + 1) % 2),
+)
 console.log('both edges: 1000 interrupts, 1000 calls')
 
 // Only the edge that was asked for; several pins at once; a second listener.
