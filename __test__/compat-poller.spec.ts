@@ -265,6 +265,29 @@ test('a descriptor that was closed elsewhere: asking throws, and whoever waits i
   t.throws(() => gone.poll(READABLE), { code: 'EBADF' })
 })
 
+test('an event of a file whose number is another by now is an error to all, and nothing is uncaught', async (t) => {
+  const [reader, writer] = pipe(t)
+  const [other, feeder] = pipe(t)
+  const copy = own(t, sys.dup(reader)) // so that the kernel still has the file
+  const { poller, events } = polling(t, copy)
+  poller.poll(READABLE | DISCONNECT)
+  await settled()
+  feed(feeder)
+  reuse(t, copy, other)
+  feed(writer)
+  await settled()
+  t.is(events(), 'readable ENOENT, writable ENOENT, disconnect ENOENT')
+})
+
+test('a listener that is no function is refused, and nothing is asked for', async (t) => {
+  const [a, b] = socketPair(t)
+  const { poller, events } = polling(t, a)
+  t.throws(() => poller.once('readable', null as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  feed(b)
+  await settled()
+  t.is(events(), '')
+})
+
 test('a descriptor that has an AsyncFd can be polled as well', async (t) => {
   const [a, b] = socketPair(t)
   const fd = watch(t, a)

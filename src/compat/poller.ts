@@ -73,7 +73,7 @@ export class Poller extends EventEmitter {
   override once(event: string | symbol, listener: (...args: never[]) => void): this
   override once(event: string | symbol, listener: (...args: never[]) => void): this {
     const kind = KINDS.find(({ name }) => name === event)
-    if (kind !== undefined) this.poll(kind.flag)
+    if (kind !== undefined && typeof listener === 'function') this.poll(kind.flag)
     return super.once(event, listener as (...args: unknown[]) => void)
   }
 
@@ -137,7 +137,11 @@ export class Poller extends EventEmitter {
     // And a hang-up alone is all that was asked for.
     const asked = KINDS.filter(({ flag }) => (this.#asked & flag) !== 0)
     const told = seen.length === 0 ? asked : seen
-    this.#ask(told.reduce((flags, { flag }) => flags & ~flag, this.#asked))
+    try {
+      this.#ask(told.reduce((flags, { flag }) => flags & ~flag, this.#asked))
+    } catch (error) {
+      return this.#tellAll(error) // The descriptor was closed elsewhere: what else was asked for will not come.
+    }
     for (const { name } of told) this.emit(name, null)
   }
 }
