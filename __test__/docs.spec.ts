@@ -26,6 +26,7 @@ const IMPORTS = `
 import { spawn } from 'node:child_process'
 import * as os from 'node:os'
 import { Async, AsyncFd, AsyncFdError, ErrorCode, Interest, Ready, TimeoutError, WouldBlock, poll, reactor } from 'asyncfd'
+import { Epoll, Poller } from 'asyncfd/compat'
 import * as sys from 'asyncfd/sys'
 `
 
@@ -70,6 +71,12 @@ import { Agent, fetch } from 'undici'
 import { WebSocket } from 'ws'
 declare const socket: net.Socket, ca: string
 `
+/** What the guide to node-pty may use. */
+const PTY = `
+import { Async } from 'asyncfd'
+import * as sys from 'asyncfd/sys'
+import { type IPty, spawn } from '@lydell/node-pty'
+`
 /** What fragments may use without saying where it comes from; in `asyncfd/sys` descriptors are numbers. */
 const FREE = `
 declare const buffer: Buffer, header: Buffer, body: Buffer, message: Buffer
@@ -82,8 +89,9 @@ declare function drain(fd: number): void
 
 function moduleOf(example: Example): string {
   if (isProgram(example)) return example.code
-  const fd = example.file.startsWith('src/sys/') ? 'number' : 'AsyncFd'
+  const fd = /^src\/(sys|compat)\//.test(example.file) ? 'number' : 'AsyncFd'
   const { file } = example
+  if (file === 'docs/guides/node-pty.md') return `${PTY}export async function example() {\n${example.code}}\n`
   if (/^(src\/timeouts\/|docs\/TIMEOUTS)/.test(file)) return `${TIMEOUTS}export async function example() {\n${example.code}}\n`
   if (/^src\/(io|net)\//.test(file) || /\b(Async|TcpStream|TcpListener|UnixStream|UdpSocket)\b/.test(example.code)) {
     return `${NET}export async function example() {\n${example.code}}\n`

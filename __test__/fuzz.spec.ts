@@ -66,6 +66,11 @@ test('no function of asyncfd/timeouts is left out', async (t) => {
   t.deepEqual(uncoveredFunctions, [], 'add it to fuzz/timeouts.ts')
 })
 
+test('no method of asyncfd/compat is left out', async (t) => {
+  const { uncoveredCompat } = await import('../fuzz/compat.js')
+  t.deepEqual(uncoveredCompat, [], 'add it to fuzz/compat.ts')
+})
+
 /** The binding, with a `read` whose bounds check is one byte too generous. */
 const planted = (binding: string) => `
 const binding = require(${JSON.stringify(binding)})

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { inspect, parseArgs, types } from 'node:util'
 import * as asyncfd from 'asyncfd'
 import type * as Native from '../index.js'
+import { compat, endCompat } from './compat.js'
 import { at, called, coverage, failed, finding, findings, succeeded, Thrown, threw } from './coverage.js'
 import { close, closeAll, forget, held, own, reconcile } from './fds.js'
 import { nativeReactors, releaseAll, useBinding as useForReactors } from './native-reactors.js'
@@ -84,6 +85,7 @@ for (const [prefix, group] of [
   ['', publics],
   ['', nets],
   ['timeouts.', limits],
+  ['compat.', compat],
 ] as const) {
   for (const [name, op] of Object.entries(group)) {
     const call = op.call ?? (binding as unknown as Record<string, Callable>)[name]
@@ -211,6 +213,7 @@ await run().catch((error: unknown) => {
 })
 endNets()
 endLimits()
+endCompat()
 endAll()
 releaseAll()
 closeAll()

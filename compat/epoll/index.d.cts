@@ -1,0 +1,1 @@
+export { Epoll } from 'asyncfd/compat'
