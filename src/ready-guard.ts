@@ -9,7 +9,12 @@ import { Ready, readyToString } from './interest.js'
 import type { Registration } from './registration.js'
 import { WouldBlock } from './would-block.js'
 
-/** Results that a closure may have: anything but a promise, since by the time that settles the readiness is another. */
+/**
+ * Results that a closure may have: anything but a promise, since by the time that settles the readiness is another.
+ *
+ * @example
+ * const attempt = <R>(fn: (inner: number) => NotPromise<R> | WouldBlock) => fn(0)
+ */
 export type NotPromise<R> = R extends PromiseLike<unknown> ? never : R
 
 /** Runs an attempt on the descriptor. EAGAIN, thrown or returned as {@link WouldBlock}, is WouldBlock. */

@@ -66,7 +66,14 @@ abstract class Half implements AsyncDisposable {
   }
 }
 
-/** The half that reads, with {@link Async}'s methods for that. Closing it ends reading; with the other half it closes the connection. */
+/**
+ * The half that reads, with {@link Async}'s methods for that. Closing it ends reading; with the other half it closes the connection.
+ *
+ * @example
+ * const [reader]: [ReadHalf, WriteHalf] = (await TcpStream.connect({ port })).split()
+ * console.log(await reader.read(buffer, { timeout: 1000 }))
+ * await reader.close()
+ */
 export class ReadHalf extends Half {
   /** @internal */
   constructor(halves: Halves) {
@@ -95,7 +102,15 @@ export class ReadHalf extends Half {
   }
 }
 
-/** The half that writes, likewise. Closing it tells the peer that no more comes. */
+/**
+ * The half that writes, likewise. Closing it tells the peer that no more comes.
+ *
+ * @example
+ * const [reader, writer]: [ReadHalf, WriteHalf] = (await TcpStream.connect({ port })).split()
+ * await writer.writeAll(Buffer.from('that is all'))
+ * await writer.close() // the peer sees the end, and may still answer
+ * for await (const line of reader.lines()) console.log(line)
+ */
 export class WriteHalf extends Half {
   /** @internal */
   constructor(halves: Halves) {

@@ -8,7 +8,13 @@ import { theReactor } from '../reactor.js'
 import type { WheelTimer } from '../timer-queue.js'
 import { checkDuration } from './check.js'
 
-/** Made by {@link deadline}. */
+/**
+ * Made by {@link deadline}.
+ *
+ * @example
+ * using limit: Deadline = deadline(50)
+ * while (!limit.expired) await sleep(10)
+ */
 export class Deadline implements WheelTimer, Disposable {
   /** @internal */
   id = -1
