@@ -12,7 +12,16 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { runtimeCommand } from './helpers/child.js'
-import { blocks, brokenCommands, brokenLinks, docExamples, documents, type Example, fencedExamples, root } from './helpers/documents.js'
+import {
+  blocks,
+  brokenCommands,
+  brokenLinks,
+  docExamples,
+  documents,
+  type Example,
+  fencedExamples,
+  root,
+} from './helpers/documents.js'
 import { entryOf, moduleOf } from './helpers/example-modules.js'
 import { entries, exportsOf } from './helpers/exports.js'
 import test from './helpers/test.js'

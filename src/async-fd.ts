@@ -482,10 +482,12 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     return reactor.deregister(this.#registration, error ?? closed)
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close()
   }
 
+  /** As {@link close}, and waits for what `inner` needs to end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close()
     await this.#ending

@@ -38,12 +38,14 @@ export const documents = [...top.sort(), ...walk('docs', '.md')]
 /** Every block between fences, also those in lists. */
 export function blocks(file: string): Block[] {
   const source = read(file)
-  return [...source.matchAll(/^( *)(`{3,}|~{3,})([^\n`]*)\n([\s\S]*?)^ *\2 *$/gm)].map(({ 1: indent, 3: kind, 4: text, index }) => ({
-    file,
-    line: source.slice(0, index).split('\n').length,
-    kind: kind!.trim(),
-    text: text!.replaceAll(new RegExp(`^ {0,${indent!.length}}`, 'gm'), ''),
-  }))
+  return [...source.matchAll(/^( *)(`{3,}|~{3,})([^\n`]*)\n([\s\S]*?)^ *\2 *$/gm)].map(
+    ({ 1: indent, 3: kind, 4: text, index }) => ({
+      file,
+      line: source.slice(0, index).split('\n').length,
+      kind: kind!.trim(),
+      text: text!.replaceAll(new RegExp(`^ {0,${indent!.length}}`, 'gm'), ''),
+    }),
+  )
 }
 
 /** Every TypeScript or JavaScript block, with the text block that follows it. */

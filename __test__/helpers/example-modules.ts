@@ -1,7 +1,7 @@
 /** Makes a module of a fragment: imports what it names, and what the world of its entry has by that name. */
 import { worlds } from '../fixtures/examples/world.js'
 import type { Example } from './documents.js'
-import { type Entry, entries, type Export, exportsOf } from './exports.js'
+import { type Entry, type Export, entries, exportsOf } from './exports.js'
 
 /** The entry of the package that a file is about. */
 export function entryOf(file: string): Entry {

@@ -267,6 +267,7 @@ export class Async<T = number> implements AsyncDisposable {
     this.port.destroy()
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -51,16 +51,19 @@ abstract class Half implements AsyncDisposable {
     return this.#halves.stream
   }
 
+  /** Whether this half, or the connection, is closed. */
   get closed(): boolean {
     return this.#closed || this.stream.closed
   }
 
+  /** Ends this direction; with the other half the connection. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     await this.#halves.end(this.#direction)
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
@@ -80,18 +83,22 @@ export class ReadHalf extends Half {
     super(halves, 'read')
   }
 
+  /** As {@link Async.readable}. */
   readable(options?: WaitOptions): Promise<void> {
     return this.stream.readable(options)
   }
 
+  /** As {@link Async.read}. */
   read(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
     return this.stream.read(buffer, options)
   }
 
+  /** As {@link Async.chunks}. */
   chunks(options?: ChunkOptions): AsyncIterableIterator<Buffer> {
     return this.stream.chunks(options)
   }
 
+  /** As {@link Async.lines}. */
   lines(options?: LineOptions): AsyncIterableIterator<string> {
     return this.stream.lines(options)
   }
@@ -117,14 +124,17 @@ export class WriteHalf extends Half {
     super(halves, 'write')
   }
 
+  /** As {@link Async.writable}. */
   writable(options?: WaitOptions): Promise<void> {
     return this.stream.writable(options)
   }
 
+  /** As {@link Async.write}. */
   write(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
     return this.stream.write(buffer, options)
   }
 
+  /** As {@link Async.writeAll}. */
   writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
     return this.stream.writeAll(buffer, options)
   }

@@ -91,6 +91,7 @@ export class Deadline implements WheelTimer, Disposable {
     if (this.#controller !== undefined) this.#abort(this.#controller)
   }
 
+  /** As {@link cancel}. */
   [Symbol.dispose](): void {
     this.cancel()
   }

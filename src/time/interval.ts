@@ -79,10 +79,12 @@ export class Interval extends RefTimer implements AsyncIterable<number>, Disposa
     }
   }
 
+  /** What becomes of ticks that are missed. */
   get missedTickBehavior(): MissedTickBehavior {
     return this.#behavior
   }
 
+  /** What becomes of ticks that are missed from now on. @throws `ERR_INVALID_ARG_VALUE` */
   set missedTickBehavior(behavior: MissedTickBehavior) {
     this.#behavior = checkBehavior(behavior)
   }
@@ -185,6 +187,7 @@ export class Interval extends RefTimer implements AsyncIterable<number>, Disposa
     }
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close()
   }

@@ -174,6 +174,7 @@ export class Sleep extends RefTimer implements Disposable {
     for (const wait of this.#waits) wait.resolve()
   }
 
+  /** As {@link cancel}. */
   [Symbol.dispose](): void {
     this.cancel()
   }

@@ -2,7 +2,7 @@
  * `setTimeout` and `setInterval` with Node's whole contract, on asyncfd's wheel: faster to start, refresh and cancel, and
  * precise below a millisecond.
  *
- * @module
+ * @module asyncfd/timers
  */
 // Imported, as the global is a getter and costs more than what it gets.
 import process from 'node:process'
@@ -126,6 +126,7 @@ export class Timeout implements WheelTimer, Disposable {
     return this
   }
 
+  /** Whether it keeps the process alive. */
   hasRef(): boolean {
     return this.refd
   }
@@ -145,6 +146,7 @@ export class Timeout implements WheelTimer, Disposable {
     return this.#rare.number
   }
 
+  /** As `clearTimeout`. */
   [Symbol.dispose](): void {
     this.clear()
   }
