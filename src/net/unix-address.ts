@@ -11,7 +11,7 @@ import type { SocketAddress, UnixAddress } from '../sys/address.js'
  * A path, or an abstract name with a leading `'\0'` (Linux); also as a socket gives it.
  *
  * @example
- * const where: UnixPath = '\0a name without a file' // abstract: Linux only
+ * const where: UnixPath = path // or '\0name', a name without a file, on Linux
  * await using listener = await UnixListener.bind(where)
  */
 export type UnixPath = string | Readonly<UnixAddress>

@@ -50,8 +50,8 @@ export type SocketAddress = InetAddress | UnixAddress | Uint8Array
  * `sockaddr`, family and all, as the C headers have it.
  *
  * @example
- * const anywhere: sys.SocketAddressInput = { address: '::', port: 0 }
- * sys.bind(sys.socket(sys.constants.AF_INET6, sys.constants.SOCK_DGRAM), anywhere)
+ * const anywhere: sys.SocketAddressInput = { address: '0.0.0.0', port: 0 }
+ * sys.bind(sys.socket(sys.constants.AF_INET, sys.constants.SOCK_DGRAM), anywhere)
  */
 export type SocketAddressInput =
   | { address: string; port: number; family?: 'IPv4' | 'IPv6' | 4 | 6; flowInfo?: number; scopeId?: number }
