@@ -232,7 +232,9 @@ const rules: [title: string, advice: string, offenders: () => string[]][] = [
     'use relative paths; locks carry no addresses',
     () => [
       ...find(prose, /\bregistry\.[\w-]+\.\w+|(?<![\w.\-/+])\/(home|root|Users|opt|work)\/\w/, read),
-      ...['package-lock.json', 'scripts/runtimes/package-lock.json', 'scripts/install/package-lock.json']
+      ...['docs', 'install', 'runtimes']
+        .map((folder) => `scripts/${folder}/package-lock.json`)
+        .concat('package-lock.json')
         .filter((f) => /"resolved"/.test(existsSync(join(root, f)) ? readFileSync(join(root, f), 'utf8') : ''))
         .map((f) => `${f}: has "resolved" addresses; npm config set omit-lockfile-registry-resolved true`),
     ],

@@ -17,6 +17,14 @@ import { WouldBlock } from './would-block.js'
 
 const ALL_INTERESTS = Interest.READABLE | Interest.WRITABLE | Interest.PRIORITY | Interest.ERROR
 
+/**
+ * How an {@link AsyncFd} takes a descriptor.
+ *
+ * @example
+ * const options: AsyncFdOptions = { interest: Interest.READABLE, trigger: 'level', owned: true }
+ * using reader = new AsyncFd(sys.open(fifo, sys.constants.O_RDONLY), options)
+ * await reader.readable({ timeout: 1000 })
+ */
 export interface AsyncFdOptions {
   /** The descriptor of an object that has none in an `fd` property, such as libpq's: `{ fd: pq.socket() }`. */
   fd?: number | undefined
@@ -63,8 +71,8 @@ function checkChoice<C extends string>(name: string, value: C | undefined, choic
  * Close it before the descriptor. Closing the descriptor is its owner's business, unless `owned`.
  *
  * @example
- * using fd = new AsyncFd(sys.open('/tmp/fifo', sys.constants.O_RDONLY), { owned: true })
- * const n = await fd.asyncIo(Interest.READABLE, (inner) => sys.read(inner, buffer))
+ * using reader = new AsyncFd(sys.open(fifo, sys.constants.O_RDONLY), { owned: true })
+ * const n = await reader.asyncIo(Interest.READABLE, (inner) => sys.read(inner, buffer))
  */
 export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   readonly #inner: T
@@ -474,10 +482,12 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     return reactor.deregister(this.#registration, error ?? closed)
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close()
   }
 
+  /** As {@link close}, and waits for what `inner` needs to end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close()
     await this.#ending

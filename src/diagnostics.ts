@@ -9,7 +9,18 @@ import { performance } from 'node:perf_hooks'
 import { debuglog } from 'node:util'
 import type { TimeoutError } from './errors.js'
 
-/** What is published; the channel is called `asyncfd:` and the event's name. Milliseconds are of the monotonic clock. */
+/**
+ * What is published; the channel is called `asyncfd:` and the event's name. Milliseconds are of the monotonic clock.
+ *
+ * @example
+ * import { subscribe } from 'node:diagnostics_channel'
+ * import type { DiagnosticEvents } from 'asyncfd'
+ *
+ * subscribe('asyncfd:connect', (message) => {
+ *   const { address, elapsed, error } = message as DiagnosticEvents['connect']
+ *   console.log(address, elapsed, error?.message ?? 'connected')
+ * })
+ */
 export interface DiagnosticEvents {
   /** An attempt to connect is over, of `asyncfd/net` or `asyncfd/timeouts`: of a name with several addresses there are several. */
   connect: {

@@ -7,7 +7,15 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
-/** Codes of errors that are ours alone. Whatever is not here is an errno name or one of Node's `ERR_INVALID_*`. */
+/**
+ * Codes of errors that are ours alone. Whatever is not here is an errno name or one of Node's `ERR_INVALID_*`.
+ *
+ * @example
+ * const closed = fd.readable().catch((error: unknown) => error)
+ * fd.close()
+ * const error = await closed
+ * if (error instanceof AsyncFdError && error.code === ErrorCode.CLOSED) console.log('closed meanwhile')
+ */
 export const ErrorCode = {
   /** Used after `close()` or `intoInner()`, or closed while the wait was pending. */
   CLOSED: 'ERR_ASYNCFD_CLOSED',
@@ -33,7 +41,17 @@ export const ErrorCode = {
   BINDING: 'ERR_ASYNCFD_BINDING',
 } as const
 
-/** What a failed system call or registration, or a misuse of a descriptor, is reported as. */
+/**
+ * What a failed system call or registration, or a misuse of a descriptor, is reported as.
+ *
+ * @example
+ * using file = new sys.OwnedFd(sys.open('/dev/null', sys.constants.O_RDONLY))
+ * try {
+ *   new AsyncFd(file)
+ * } catch (error) {
+ *   if (error instanceof AsyncFdError && error.code === 'EPERM') console.log('always ready: nothing to wait for')
+ * }
+ */
 export class AsyncFdError extends Error {
   /** An errno name such as `'EPERM'`, or one of the `ERR_ASYNCFD_*` codes. */
   code: string
@@ -56,7 +74,16 @@ export class AsyncFdError extends Error {
   }
 }
 
-/** An address that was tried. */
+/**
+ * An address that was tried.
+ *
+ * @example
+ * import { type ConnectAttempt, connect, TimeoutError } from 'asyncfd/timeouts'
+ *
+ * const show = ({ address, port, error }: ConnectAttempt) => console.log(address, port, error?.message ?? 'was under way')
+ * const error = await connect({ host: '127.0.0.1', port: 1 }, { connect: 1000 }).catch((reason: unknown) => reason)
+ * if (error instanceof TimeoutError) error.attempts?.forEach(show)
+ */
 export interface ConnectAttempt {
   readonly address: string
   readonly port: number
@@ -64,7 +91,13 @@ export interface ConnectAttempt {
   error?: Error
 }
 
-/** A deadline passed. What the kernel had already delivered by then wins over it. */
+/**
+ * A deadline passed. What the kernel had already delivered by then wins over it.
+ *
+ * @example
+ * const error = await fd.hangup({ timeout: 10 }).catch((reason: unknown) => reason)
+ * if (error instanceof TimeoutError) console.log(`${error.elapsed} ms passed, ${error.timeout} were allowed`)
+ */
 export class TimeoutError extends Error {
   readonly code = 'ETIMEDOUT'
   /** The limit that was exceeded, in milliseconds. */

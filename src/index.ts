@@ -1,7 +1,7 @@
 /**
  * Wait until any file descriptor is ready, do the I/O yourself without blocking, and put a deadline on everything.
  *
- * @module
+ * @module asyncfd
  */
 export { AsyncFd, type AsyncFdOptions } from './async-fd.js'
 export type { DiagnosticEvents } from './diagnostics.js'

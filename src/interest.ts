@@ -5,7 +5,13 @@
  * @module
  */
 
-/** What to wait for. Combine with `|`. */
+/**
+ * What to wait for. Combine with `|`.
+ *
+ * @example
+ * const guard = await fd.ready(Interest.READABLE | Interest.WRITABLE)
+ * if (guard.isReadable) sys.read(fd, buffer)
+ */
 export const Interest = {
   /** Data to read, end of file, or an incoming connection. */
   READABLE: 1,
@@ -17,7 +23,13 @@ export const Interest = {
   ERROR: 32,
 } as const
 
-/** What was seen. */
+/**
+ * What was seen.
+ *
+ * @example
+ * const { ready } = await fd.readable()
+ * if ((ready & Ready.READ_CLOSED) !== 0) console.log('the peer sends no more')
+ */
 export const Ready = {
   EMPTY: 0,
   READABLE: 1,
@@ -33,7 +45,13 @@ export const Ready = {
 
 const NAMES = ['READABLE', 'WRITABLE', 'READ_CLOSED', 'WRITE_CLOSED', 'PRIORITY', 'ERROR'] as const
 
-/** Shows a set of ready bits or an interest: `'READABLE | READ_CLOSED'`, `'EMPTY'`. */
+/**
+ * Shows a set of ready bits or an interest: `'READABLE | READ_CLOSED'`, `'EMPTY'`.
+ *
+ * @example
+ * const { ready } = await fd.readable()
+ * console.log(readyToString(ready)) // 'READABLE', or 'READABLE | READ_CLOSED' at the end
+ */
 export function readyToString(bits: number): string {
   const names = NAMES.filter((name) => (bits & Ready[name]) !== 0)
   const unknown = bits & ~Ready.ALL

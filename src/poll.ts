@@ -16,7 +16,7 @@ import type { WaitOptions } from './wait.js'
  * @throws as the constructor of `AsyncFd`
  * @returns rejects with `TimeoutError` or `signal.reason`
  * @example
- * const bits = await poll(process.stdin, Interest.READABLE, { timeout: 100 })
+ * const bits = await poll(fd, Interest.READABLE | Interest.PRIORITY, { timeout: 100 })
  */
 export function poll(source: FdSource, interest: number, options?: WaitOptions): Promise<number> {
   let once: AsyncFd

@@ -24,7 +24,13 @@ const DISPATCHES_PER_BREATH = 32
 /** Entries dispatched between two looks at the clock. */
 const ENTRIES_PER_LOOK = 32
 
-/** What the reactor did since it started, and what it holds. All are plain counts. */
+/**
+ * What the reactor did since it started, and what it holds. All are plain counts.
+ *
+ * @example
+ * const { registered, refs, parked }: ReactorMetrics = reactor.metrics()
+ * console.log(`${registered} descriptors, ${refs} pending, ${parked} signs of a spin`)
+ */
 export interface ReactorMetrics {
   /** Turns run: times the driver looked for events. */
   turns: number
@@ -510,7 +516,12 @@ export function theReactor(): Reactor {
   return current
 }
 
-/** What drives waits in this environment, and what has happened. Reading it starts nothing. */
+/**
+ * What drives waits in this environment, and what has happened. Reading it starts nothing.
+ *
+ * @example
+ * console.log(reactor.driver, reactor.backend, reactor.metrics().wakeups)
+ */
 export const reactor = {
   /** `'embedded'`: inside Node's event loop. `'threaded'`: a thread waits (Bun, Deno, or `ASYNCFD_DRIVER=threaded`). */
   get driver(): 'embedded' | 'threaded' {

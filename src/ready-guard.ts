@@ -9,7 +9,12 @@ import { Ready, readyToString } from './interest.js'
 import type { Registration } from './registration.js'
 import { WouldBlock } from './would-block.js'
 
-/** Results that a closure may have: anything but a promise, since by the time that settles the readiness is another. */
+/**
+ * Results that a closure may have: anything but a promise, since by the time that settles the readiness is another.
+ *
+ * @example
+ * const attempt = <R>(fn: (inner: number) => NotPromise<R> | WouldBlock) => fn(0)
+ */
 export type NotPromise<R> = R extends PromiseLike<unknown> ? never : R
 
 /** Runs an attempt on the descriptor. EAGAIN, thrown or returned as {@link WouldBlock}, is WouldBlock. */
@@ -84,22 +89,27 @@ export class AsyncFdReadyGuard<T = number> implements Disposable {
     return (this.#ready & (Ready.WRITABLE | Ready.WRITE_CLOSED)) !== 0
   }
 
+  /** The peer will send no more. */
   get isReadClosed(): boolean {
     return (this.#ready & Ready.READ_CLOSED) !== 0
   }
 
+  /** Nothing can be written any more. */
   get isWriteClosed(): boolean {
     return (this.#ready & Ready.WRITE_CLOSED) !== 0
   }
 
+  /** Out-of-band data was seen. */
   get isPriority(): boolean {
     return (this.#ready & Ready.PRIORITY) !== 0
   }
 
+  /** An error condition was seen. */
   get isError(): boolean {
     return (this.#ready & Ready.ERROR) !== 0
   }
 
+  /** Nothing is left of what was seen. */
   get isEmpty(): boolean {
     return this.#ready === Ready.EMPTY
   }
@@ -145,6 +155,7 @@ export class AsyncFdReadyGuard<T = number> implements Disposable {
     return this.#ready
   }
 
+  /** Ends the guard, and clears nothing. */
   [Symbol.dispose](): void {}
 
   /** @internal */

@@ -10,7 +10,13 @@ import { invalidArgType, outOfRange, TimeoutError } from './errors.js'
 import { CLOSED, Entry, type Registration } from './registration.js'
 import { noteSpin } from './spin.js'
 
-/** How long to wait, and what may end it. */
+/**
+ * How long to wait, and what may end it.
+ *
+ * @example
+ * const options: WaitOptions = { timeout: 1000, signal }
+ * await fd.readable(options)
+ */
 export interface WaitOptions {
   /** Ends the wait; it then rejects with `signal.reason`. */
   signal?: AbortSignal | undefined

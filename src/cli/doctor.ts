@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { bindingPath, reactor } from '../reactor.js'
+
 import { VERSION } from '../platform.js'
+import { bindingPath, reactor } from '../reactor.js'
 import { limits, platform, runtime } from './machine.js'
 import { SELF_TESTS } from './self-test.js'
 import { FEATURES } from './support.js'

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { VERSION } from '../platform.js'
 /**
  * The command `asyncfd`.
  *
@@ -7,7 +8,6 @@
 import { showBlockedLoop } from './demo/blocked.js'
 import { demo } from './demo.js'
 import { doctor } from './doctor.js'
-import { VERSION } from '../platform.js'
 
 const HELP = `asyncfd ${VERSION}: wait until any file descriptor is ready
 

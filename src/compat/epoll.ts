@@ -10,7 +10,14 @@ import { constants } from '../sys/constants.js'
 import { poll } from '../sys/poll.js'
 import { Events, Watch, type Watcher } from './watch.js'
 
-/** Called when something happened: `err` is null, `events` a combination of the constants of {@link Epoll}. */
+/**
+ * Called when something happened: `err` is null, `events` a combination of the constants of {@link Epoll}.
+ *
+ * @example
+ * const report: EpollCallback = (err, fd, events) => console.log(err, fd, events)
+ * const epoll = new Epoll(report)
+ * epoll.close()
+ */
 export type EpollCallback = (err: Error | null, fd: number, events: number) => void
 
 /** The texts of the C library, by which the package's users know its errors. */
@@ -64,6 +71,7 @@ const watches = new Map<number, Watch>()
  * @example
  * const epoll = new Epoll((err, fd, events) => {
  *   if (err === null && events & Epoll.EPOLLIN) sys.read(fd, buffer)
+ *   epoll.remove(fd).close()
  * })
  * epoll.add(fd, Epoll.EPOLLIN)
  */

@@ -23,7 +23,14 @@ const KINDS = [
   { name: 'disconnect', flag: UV_DISCONNECT, event: EPOLLRDHUP },
 ] as const
 
-/** `'readable'`, `'writable'` or `'disconnect'`. */
+/**
+ * `'readable'`, `'writable'` or `'disconnect'`.
+ *
+ * @example
+ * const poller = new Poller(fd)
+ * const event: PollerEvent = 'writable'
+ * poller.once(event, () => poller.destroy())
+ */
 export type PollerEvent = (typeof KINDS)[number]['name']
 
 /** The kernel's bits for a set of flags. */

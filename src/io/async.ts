@@ -28,7 +28,14 @@ import {
 import { Port } from './port.js'
 import { readableStream, writableStream } from './web-streams.js'
 
-/** How an {@link Async} takes a descriptor over. */
+/**
+ * How an {@link Async} takes a descriptor over.
+ *
+ * @example
+ * const options: AsyncOptions = { owned: true, nonblocking: 'already' } // what asyncfd/sys opens does not block
+ * await using reader = new Async(sys.open(fifo, sys.constants.O_RDONLY), options)
+ * const count = await reader.read(buffer)
+ */
 export interface AsyncOptions {
   /** The descriptor of an object that has none in an `fd` property. */
   fd?: number | undefined
@@ -53,6 +60,7 @@ export interface Known {
  * O_NONBLOCK is set on the descriptor, for all who share its open file.
  *
  * @example
+ * // Needs: a serial line
  * await using serial = new Async(sys.open('/dev/ttyUSB0', sys.constants.O_RDWR), { owned: true })
  * await serial.writeAll(Buffer.from('AT\r\n'), { timeout: 1000 })
  * for await (const line of serial.lines({ timeout: 5000 })) console.log(line)
@@ -259,6 +267,7 @@ export class Async<T = number> implements AsyncDisposable {
     this.port.destroy()
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

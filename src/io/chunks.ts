@@ -12,6 +12,14 @@ import { BLOCK, type Block, copyOut, firstBytes, give } from './pool.js'
 import type { Port } from './port.js'
 import type { Sink } from './reader.js'
 
+/**
+ * How to iterate over what arrives.
+ *
+ * @example
+ * let total = 0
+ * const options: ChunkOptions = { lend: true, timeout: 5000 }
+ * for await (const chunk of async.chunks(options)) total += chunk.length // not to be kept: the memory is lent
+ */
 export interface ChunkOptions extends WaitOptions {
   /** Bytes of a chunk, at most. The default, 65,536, is also the most. */
   size?: number | undefined

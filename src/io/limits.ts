@@ -11,7 +11,13 @@ import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
 import type { Port } from './port.js'
 
-/** Milliseconds, fractions allowed; 0, `undefined` and `Infinity` are no limit. */
+/**
+ * Milliseconds, fractions allowed; 0, `undefined` and `Infinity` are no limit.
+ *
+ * @example
+ * const limits: StreamTimeouts = { read: 5000, write: 5000, total: 60_000 }
+ * async.setTimeouts(limits)
+ */
 export interface StreamTimeouts {
   /** How long a pending read may go without a byte. */
   read?: number | undefined

@@ -11,6 +11,13 @@ import { copyReader, iterate } from './chunks.js'
 import { BLOCK } from './pool.js'
 import type { Port } from './port.js'
 
+/**
+ * How to cut what arrives into lines.
+ *
+ * @example
+ * const options: LineOptions = { delimiter: '\r', maxLength: 200, encoding: 'latin1', timeout: 1000 }
+ * for await (const line of async.lines(options)) console.log(line)
+ */
 export interface LineOptions extends WaitOptions {
   /** What ends a line. The default is a line feed; a carriage return before it is then taken off as well. */
   delimiter?: string | undefined

@@ -22,13 +22,34 @@ interface Closing {
   /** Whether the end of the stream, good or bad, closes the `Async`. Default true. */
   autoClose?: boolean | undefined
 }
+/**
+ * How an `Async` becomes a `Readable`: Node's options, except its methods, and whether the end closes the `Async`.
+ *
+ * @example
+ * const options: ReadableOptions = { encoding: 'utf8', autoClose: false }
+ * for await (const text of async.toReadable(options)) console.log(text)
+ */
 export type ReadableOptions = Pick<NodeReadableOptions, 'highWaterMark' | 'encoding' | 'objectMode' | 'emitClose' | 'signal'> &
   Closing
+/**
+ * How an `Async` becomes a `Writable`, likewise.
+ *
+ * @example
+ * const options: WritableOptions = { highWaterMark: 256 * 1024 }
+ * async.toWritable(options).end('goodbye')
+ */
 export type WritableOptions = Pick<
   NodeWritableOptions,
   'highWaterMark' | 'decodeStrings' | 'defaultEncoding' | 'emitClose' | 'signal'
 > &
   Closing
+/**
+ * How an `Async` becomes a `Duplex`, likewise.
+ *
+ * @example
+ * const options: DuplexOptions = { allowHalfOpen: false }
+ * async.toDuplex(options).end('goodbye')
+ */
 export type DuplexOptions = Pick<
   NodeDuplexOptions,
   | 'allowHalfOpen'

@@ -9,7 +9,13 @@ import { invalidArgType, invalidArgValue } from '../errors.js'
 import type { InetAddress } from '../sys/address.js'
 import { integer } from '../sys/result.js'
 
-/** `'host:port'`, `'[::1]:80'`, `{ host, port }`, or what a socket gives as its address. A host is a name or an IP address. */
+/**
+ * `'host:port'`, `'[::1]:80'`, `{ host, port }`, or what a socket gives as its address. A host is a name or an IP address.
+ *
+ * @example
+ * const addresses: InetAddressInput[] = ['localhost:80', '[::1]:80', { port: 80 }, { address: '127.0.0.1', port: 80 }]
+ * for (const address of addresses) console.log(await lookupHost(address))
+ */
 export type InetAddressInput =
   | string
   | { readonly host?: string | undefined; readonly port: number }
@@ -29,7 +35,14 @@ export interface Endpoint {
   readonly known: InetAddress | null
 }
 
-/** What `lookup` options take: `dns.lookup`, or something like it. */
+/**
+ * What `lookup` options take: `dns.lookup`, or something like it.
+ *
+ * @example
+ * const lookup = ((_host: string, _options: object, found: (...answer: unknown[]) => void) =>
+ *   found(null, [{ address: '127.0.0.1', family: 4 }])) as Lookup
+ * await using stream = await TcpStream.connect({ host: 'name.invalid', port }, { lookup })
+ */
 export type Lookup = typeof dnsLookup
 
 function withPort(text: string): { host: string; port: number } {

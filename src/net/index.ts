@@ -1,7 +1,7 @@
 /**
  * `asyncfd/net`: sockets, as tokio's. Every stream is an `Async`: it reads and writes with its methods.
  *
- * @module
+ * @module asyncfd/net
  */
 export { type InetAddressInput, type Lookup, lookupHost } from './address.js'
 export type { ShutdownHow } from './shutdown.js'

@@ -6,7 +6,15 @@
 import { invalidArgValue } from '../errors.js'
 import { constants } from '../sys/constants.js'
 
-/** Which direction of a connection to end. */
+/**
+ * Which direction of a connection to end.
+ *
+ * @example
+ * const [ours, theirs] = UnixStream.pair()
+ * const how: ShutdownHow = 'write'
+ * ours.shutdown(how)
+ * console.log(await theirs.read(buffer)) // 0: no more comes
+ */
 export type ShutdownHow = 'read' | 'write' | 'both'
 
 const HOW = { read: 'SHUT_RD', write: 'SHUT_WR', both: 'SHUT_RDWR' } as const

@@ -115,6 +115,7 @@ export abstract class Socket implements AsyncDisposable {
     this.#asyncFd.close()
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
@@ -141,6 +142,7 @@ export abstract class Socket implements AsyncDisposable {
     return this.#asyncFd.hasRef()
   }
 
+  /** What `console.log` shows. */
   [inspect.custom](): string {
     return `${this.constructor.name} { fd: ${this.fd}, ${this.closed ? 'closed' : inspect(this.localAddress)} }`
   }

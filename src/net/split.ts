@@ -51,40 +51,54 @@ abstract class Half implements AsyncDisposable {
     return this.#halves.stream
   }
 
+  /** Whether this half, or the connection, is closed. */
   get closed(): boolean {
     return this.#closed || this.stream.closed
   }
 
+  /** Ends this direction; with the other half the connection. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     await this.#halves.end(this.#direction)
   }
 
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 }
 
-/** The half that reads, with {@link Async}'s methods for that. Closing it ends reading; with the other half it closes the connection. */
+/**
+ * The half that reads, with {@link Async}'s methods for that. Closing it ends reading; with the other half it closes the connection.
+ *
+ * @example
+ * const [reader]: [ReadHalf, WriteHalf] = (await TcpStream.connect({ port })).split()
+ * console.log(await reader.read(buffer, { timeout: 1000 }))
+ * await reader.close()
+ */
 export class ReadHalf extends Half {
   /** @internal */
   constructor(halves: Halves) {
     super(halves, 'read')
   }
 
+  /** As {@link Async.readable}. */
   readable(options?: WaitOptions): Promise<void> {
     return this.stream.readable(options)
   }
 
+  /** As {@link Async.read}. */
   read(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
     return this.stream.read(buffer, options)
   }
 
+  /** As {@link Async.chunks}. */
   chunks(options?: ChunkOptions): AsyncIterableIterator<Buffer> {
     return this.stream.chunks(options)
   }
 
+  /** As {@link Async.lines}. */
   lines(options?: LineOptions): AsyncIterableIterator<string> {
     return this.stream.lines(options)
   }
@@ -95,21 +109,32 @@ export class ReadHalf extends Half {
   }
 }
 
-/** The half that writes, likewise. Closing it tells the peer that no more comes. */
+/**
+ * The half that writes, likewise. Closing it tells the peer that no more comes.
+ *
+ * @example
+ * const [reader, writer]: [ReadHalf, WriteHalf] = (await TcpStream.connect({ port })).split()
+ * await writer.writeAll(Buffer.from('that is all'))
+ * await writer.close() // the peer sees the end, and may still answer
+ * for await (const line of reader.lines()) console.log(line)
+ */
 export class WriteHalf extends Half {
   /** @internal */
   constructor(halves: Halves) {
     super(halves, 'write')
   }
 
+  /** As {@link Async.writable}. */
   writable(options?: WaitOptions): Promise<void> {
     return this.stream.writable(options)
   }
 
+  /** As {@link Async.write}. */
   write(buffer: ArrayBufferView, options?: WaitOptions): Promise<number> {
     return this.stream.write(buffer, options)
   }
 
+  /** As {@link Async.writeAll}. */
   writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
     return this.stream.writeAll(buffer, options)
   }

@@ -14,6 +14,14 @@ import { checkBooleans } from './message.js'
 import { bindInet, owning, Socket } from './socket.js'
 import { TcpStream } from './tcp-stream.js'
 
+/**
+ * How to listen.
+ *
+ * @example
+ * const options: TcpListenOptions = { backlog: 1024, reusePort: true }
+ * await using listener = await TcpListener.bind('127.0.0.1:0', options)
+ * console.log(listener.localAddress.port)
+ */
 export interface TcpListenOptions {
   /** Connections that may wait to be accepted. Default 511. */
   backlog?: number | undefined
@@ -32,7 +40,11 @@ const takeStream = (fd: number): TcpStream => owning(fd, () => new TcpStream(fd)
  *
  * @example
  * await using listener = await TcpListener.bind('127.0.0.1:0')
- * for await (const stream of listener.incoming()) void serve(stream)
+ * await using client = await TcpStream.connect(listener.localAddress)
+ * for await (const stream of listener.incoming()) {
+ *   void serve(stream)
+ *   break // or never
+ * }
  */
 export class TcpListener extends Socket {
   /**

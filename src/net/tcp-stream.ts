@@ -24,6 +24,13 @@ import { directionOf, type ShutdownHow } from './shutdown.js'
 import { bindTo, domainOf, owning, setOptions, withSocket } from './socket.js'
 import { type ReadHalf, split, type WriteHalf } from './split.js'
 
+/**
+ * How to connect.
+ *
+ * @example
+ * const options: TcpConnectOptions = { timeout: 2000, noDelay: true, keepAlive: 30_000 }
+ * await using stream = await TcpStream.connect({ host: '127.0.0.1', port }, options)
+ */
 export interface TcpConnectOptions extends WaitOptions {
   /** Where to connect from. */
   localAddress?: InetAddressInput | undefined
@@ -45,7 +52,7 @@ function seconds(name: string, ms: number): number {
  * A TCP connection. Reading and writing it is {@link Async}'s.
  *
  * @example
- * await using stream = await TcpStream.connect('localhost:80', { timeout: 5000 })
+ * await using stream = await TcpStream.connect({ host: 'localhost', port }, { timeout: 5000 })
  * await stream.writeAll(Buffer.from('GET / HTTP/1.0\r\n\r\n'))
  * for await (const line of stream.lines({ timeout: 5000 })) console.log(line)
  */

@@ -16,6 +16,13 @@ import { checkBoolean, checkBooleans, checkTransfer, recvMessage, recvMessageFro
 import { membership } from './multicast.js'
 import { bindInet, Socket, setOptions } from './socket.js'
 
+/**
+ * How to bind a {@link UdpSocket}.
+ *
+ * @example
+ * const options: UdpBindOptions = { reuseAddress: true, broadcast: true }
+ * await using socket = await UdpSocket.bind('0.0.0.0:0', options)
+ */
 export interface UdpBindOptions {
   /** Whether others that say so too may bind the same address, as all members of a multicast group on one host do. Default false. */
   reuseAddress?: boolean | undefined
@@ -27,7 +34,15 @@ export interface UdpBindOptions {
   broadcast?: boolean | undefined
 }
 
-/** A datagram that came. */
+/**
+ * A datagram that came.
+ *
+ * @example
+ * await using socket = await UdpSocket.bind('127.0.0.1:0')
+ * await socket.sendTo(Buffer.from('to myself'), socket.localAddress)
+ * const { bytes, address }: UdpReceived = await socket.recvFrom(buffer)
+ * console.log(`${bytes} bytes from port ${address.port}`)
+ */
 export interface UdpReceived {
   /** How much of it is in the buffer. */
   bytes: number
@@ -42,9 +57,10 @@ export interface UdpReceived {
  * An empty one is a datagram too: 0 bytes are not an end.
  *
  * @example
- * await using socket = await UdpSocket.bind('127.0.0.1:0')
- * await socket.sendTo(Buffer.from('ping'), '127.0.0.1:7')
- * const { bytes, address } = await socket.recvFrom(buffer, { timeout: 1000 })
+ * await using server = await UdpSocket.bind('127.0.0.1:0')
+ * await using client = await UdpSocket.bind('127.0.0.1:0')
+ * await client.sendTo(Buffer.from('ping'), server.localAddress)
+ * const { bytes, address } = await server.recvFrom(buffer, { timeout: 1000 })
  */
 export class UdpSocket extends Socket {
   /**

@@ -7,7 +7,13 @@ import { constants as os } from 'node:os'
 import { invalidArgType, invalidArgValue, systemError } from '../errors.js'
 import type { SocketAddress, UnixAddress } from '../sys/address.js'
 
-/** A path, or an abstract name with a leading `'\0'` (Linux); also as a socket gives it. */
+/**
+ * A path, or an abstract name with a leading `'\0'` (Linux); also as a socket gives it.
+ *
+ * @example
+ * const where: UnixPath = path // or '\0name', a name without a file, on Linux
+ * await using listener = await UnixListener.bind(where)
+ */
 export type UnixPath = string | Readonly<UnixAddress>
 
 /** Bytes of `sun_path`. A path has a NUL at its end. */

@@ -17,7 +17,14 @@ import { type UnixPath, unixAddress } from './unix-address.js'
 import { nextPause, pairOf } from './unix-connect.js'
 import { bindUnix, type UnixBindOptions, UnixSocket } from './unix-socket.js'
 
-/** A datagram that came. */
+/**
+ * A datagram that came.
+ *
+ * @example
+ * await using receiver = await UnixDatagram.bind(path)
+ * await receiver.sendTo(Buffer.from('to myself'), path)
+ * const { bytes, address }: UnixReceived = await receiver.recvFrom(buffer)
+ */
 export interface UnixReceived {
   /** How much of it is in the buffer. */
   bytes: number
@@ -33,8 +40,10 @@ export interface UnixReceived {
  * end. Closing removes the file that binding made, unless somebody put another there.
  *
  * @example
+ * await using receiver = await UnixDatagram.bind(path)
  * await using log = UnixDatagram.unbound()
- * await log.sendTo(Buffer.from('<14>hello'), '/dev/log', { timeout: 100 })
+ * await log.sendTo(Buffer.from('<14>hello'), path, { timeout: 100 })
+ * const { bytes } = await receiver.recvFrom(buffer)
  */
 export class UnixDatagram extends UnixSocket {
   /** Aborted when it ends, if somebody pauses. */

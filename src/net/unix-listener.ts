@@ -12,8 +12,12 @@ import { takeStream, type UnixStream } from './unix-stream.js'
  * Takes connections to a path. Closing removes the file that binding made, unless somebody put another there.
  *
  * @example
- * await using listener = await UnixListener.bind('/run/app.sock', { mode: 0o660 })
- * for await (const stream of listener.incoming()) void serve(stream)
+ * await using listener = await UnixListener.bind(path, { mode: 0o660 })
+ * await using client = await UnixStream.connect(path)
+ * for await (const stream of listener.incoming()) {
+ *   void serve(stream)
+ *   break // or never
+ * }
  */
 export class UnixListener extends UnixAcceptor<UnixStream> {
   /**

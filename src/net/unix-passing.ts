@@ -18,12 +18,30 @@ import { checkTransfer } from './message.js'
 /** As many descriptors as one message carries (Linux: SCM_MAX_FD). */
 const MAX_FDS = 253
 
+/**
+ * How to receive descriptors.
+ *
+ * @example
+ * const [ours, theirs] = UnixStream.pair()
+ * await ours.sendFds([process.stdout, process.stderr])
+ * const options: RecvFdsOptions = { maxFds: 1, timeout: 1000 }
+ * const { fds } = await theirs.recvFds(buffer, options) // one; the other was closed
+ * for (const received of fds) sys.close(received)
+ */
 export interface RecvFdsOptions extends WaitOptions {
   /** Descriptors to take, at most; what more comes is closed. The default, 253, is as many as one message carries. */
   maxFds?: number | undefined
 }
 
-/** Bytes and descriptors that came. */
+/**
+ * Bytes and descriptors that came.
+ *
+ * @example
+ * const [ours, theirs] = UnixStream.pair()
+ * await ours.sendFds([process.stderr])
+ * const { fds }: ReceivedFds = await theirs.recvFds(buffer)
+ * for (const received of fds) sys.close(received)
+ */
 export interface ReceivedFds {
   /** How many bytes are in the buffer; 0 at the end. */
   bytes: number
@@ -31,7 +49,13 @@ export interface ReceivedFds {
   fds: number[]
 }
 
-/** The process at the other end, as it was when it connected, listened or made the pair. */
+/**
+ * The process at the other end, as it was when it connected, listened or made the pair.
+ *
+ * @example
+ * const { pid, uid }: PeerCredentials = UnixStream.pair()[0].peerCredentials()
+ * if (uid !== process.getuid?.()) throw new Error(`process ${pid} is somebody else's`)
+ */
 export interface PeerCredentials {
   /** 0 if it is not visible from here (another PID namespace). */
   pid: number

@@ -93,8 +93,10 @@ export class UnixSeqpacket extends UnixSocket {
  * Takes connections of packets. Closing removes the file that binding made, unless somebody put another there.
  *
  * @example
- * await using listener = await UnixSeqpacketListener.bind('/run/app.sock')
- * for await (const connection of listener.incoming()) void connection.send(Buffer.from('hello'))
+ * await using listener = await UnixSeqpacketListener.bind(path)
+ * await using client = await UnixSeqpacket.connect(path)
+ * const connection = await listener.accept()
+ * await connection.send(Buffer.from('hello'))
  */
 export class UnixSeqpacketListener extends UnixAcceptor<UnixSeqpacket> {
   /** Binds and listens, as {@link UnixListener.bind}. @throws as that */

@@ -16,6 +16,13 @@ import { checkBooleans } from './message.js'
 import { Socket, withSocket } from './socket.js'
 import { isAbstract, named, type UnixPath, unixAddress } from './unix-address.js'
 
+/**
+ * How to bind the file of a Unix socket.
+ *
+ * @example
+ * const options: UnixBindOptions = { mode: 0o600, unlink: true }
+ * await using socket = await UnixDatagram.bind(path, options)
+ */
 export interface UnixBindOptions {
   /** The permissions of the file, such as `0o600`: connecting and sending need the one to write. Default: as the umask has it. */
   mode?: number | undefined
@@ -23,6 +30,13 @@ export interface UnixBindOptions {
   unlink?: boolean | undefined
 }
 
+/**
+ * How to listen on the file of a Unix socket.
+ *
+ * @example
+ * const options: UnixListenOptions = { mode: 0o660, backlog: 16 }
+ * await using listener = await UnixListener.bind(path, options)
+ */
 export interface UnixListenOptions extends UnixBindOptions {
   /** Connections that may wait to be accepted. Default 511. */
   backlog?: number | undefined

@@ -27,6 +27,7 @@ export function takeStream(fd: number): UnixStream {
  * A connection to a process of this host. Reading and writing it is {@link Async}'s.
  *
  * @example
+ * // Needs: Docker
  * await using stream = await UnixStream.connect('/run/docker.sock', { timeout: 1000 })
  * await stream.writeAll(Buffer.from('GET /version HTTP/1.0\r\n\r\n'))
  * for await (const line of stream.lines({ timeout: 5000 })) console.log(line)
@@ -93,8 +94,8 @@ export class UnixStream extends Async<number> {
    * @returns how many bytes were taken, at least one. Rejects as `write`; `EBADF` if one of them is not open, `ETOOMANYREFS`
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_STATE`, `ERR_OUT_OF_RANGE` (more than 253)
    * @example
-   * const stream = await UnixStream.connect('/run/app.sock')
-   * await stream.sendFds([fd])
+   * const [ours, theirs] = UnixStream.pair()
+   * await ours.sendFds([process.stderr])
    */
   sendFds(fds: readonly FdSource[], buffer?: ArrayBufferView, options?: WaitOptions): Promise<number> {
     return sendFds(this.port, fds, buffer, options)
@@ -106,8 +107,9 @@ export class UnixStream extends Async<number> {
    * @returns rejects as `read`
    * @throws as {@link sendFds}
    * @example
-   * const stream = await UnixStream.connect('/run/app.sock')
-   * const { bytes, fds } = await stream.recvFds(buffer, { maxFds: 1 })
+   * const [ours, theirs] = UnixStream.pair()
+   * await ours.sendFds([process.stderr])
+   * const { bytes, fds } = await theirs.recvFds(buffer, { maxFds: 1 })
    */
   recvFds(buffer: ArrayBufferView, options?: RecvFdsOptions): Promise<ReceivedFds> {
     return recvFds(this.port, buffer, options)

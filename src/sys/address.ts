@@ -10,7 +10,13 @@ import { invalidArgType, invalidArgValue, systemError } from '../errors.js'
 import { byteLengthOf, isUint8Array } from './bytes.js'
 import { integer } from './result.js'
 
-/** An IPv4 or IPv6 address, as Node gives them. Flow info and scope id are present if they are not 0. */
+/**
+ * An IPv4 or IPv6 address, as Node gives them. Flow info and scope id are present if they are not 0.
+ *
+ * @example
+ * const { address, port, family } = sys.localAddress(listener) as sys.InetAddress
+ * console.log(family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`)
+ */
 export interface InetAddress {
   address: string
   port: number
@@ -19,17 +25,33 @@ export interface InetAddress {
   scopeId?: number
 }
 
-/** The name of a Unix socket: a path, an abstract name with a leading `'\0'` (Linux), or `''` for one without a name. */
+/**
+ * The name of a Unix socket: a path, an abstract name with a leading `'\0'` (Linux), or `''` for one without a name.
+ *
+ * @example
+ * const unix = sys.socket(sys.constants.AF_UNIX, sys.constants.SOCK_STREAM)
+ * sys.bind(unix, { path } satisfies sys.UnixAddress)
+ */
 export interface UnixAddress {
   path: string
 }
 
-/** What calls give: a whole `sockaddr` as bytes for families that we do not know, and for Unix names that are no UTF-8. */
+/**
+ * What calls give: a whole `sockaddr` as bytes for families that we do not know, and for Unix names that are no UTF-8.
+ *
+ * @example
+ * const address: sys.SocketAddress | undefined = sys.remoteAddress(peer)
+ * if (address !== undefined && 'port' in address) console.log(address.port)
+ */
 export type SocketAddress = InetAddress | UnixAddress | Uint8Array
 
 /**
  * What calls take. `family` may be left out; an IPv6 zone may be in the address (`'fe80::1%eth0'`) or in `scopeId`. Bytes are a whole
  * `sockaddr`, family and all, as the C headers have it.
+ *
+ * @example
+ * const anywhere: sys.SocketAddressInput = { address: '0.0.0.0', port: 0 }
+ * sys.bind(sys.socket(sys.constants.AF_INET, sys.constants.SOCK_DGRAM), anywhere)
  */
 export type SocketAddressInput =
   | { address: string; port: number; family?: 'IPv4' | 'IPv6' | 4 | 6; flowInfo?: number; scopeId?: number }

@@ -331,7 +331,13 @@ const LINUX = [
   'TIOCM_SR',
 ] as const
 
-/** The names of all constants. Their values are those of the C headers. */
+/**
+ * The names of all constants. Their values are those of the C headers.
+ *
+ * @example
+ * const { AF_INET, SOCK_DGRAM }: sys.Constants = sys.constants
+ * sys.close(sys.socket(AF_INET, SOCK_DGRAM))
+ */
 export type Constants = Readonly<Record<(typeof COMMON)[number] | (typeof LINUX)[number], number>>
 
 /**

@@ -29,7 +29,8 @@ export function close(fd: FdSource): void {
  *
  * @throws EBADF, EMFILE
  * @example
- * const copy = sys.dup(process.stdin)
+ * const copy = sys.dup(process.stderr)
+ * sys.close(copy)
  */
 export function dup(fd: FdSource): number {
   const number = fdOf(fd)

@@ -5,7 +5,13 @@
  */
 import { invalidArgType, invalidState, outOfRange } from '../errors.js'
 
-/** A descriptor, or anything that has one: a `FileHandle`, a tty stream, a `dgram` handle, an `OwnedFd`, an `AsyncFd`. */
+/**
+ * A descriptor, or anything that has one: a `FileHandle`, a tty stream, a `dgram` handle, an `OwnedFd`, an `AsyncFd`.
+ *
+ * @example
+ * const numberOf = (source: FdSource) => (typeof source === 'number' ? source : source.fd)
+ * console.log(numberOf(process.stdin), numberOf(0))
+ */
 export type FdSource = number | { readonly fd: number }
 
 /**

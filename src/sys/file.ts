@@ -15,7 +15,7 @@ import { int32, integer, orThrow } from './result.js'
  * @returns the descriptor; close it
  * @throws open(2)'s errors; ENXIO if a FIFO is opened for writing and nobody reads it
  * @example
- * const tty = sys.open('/dev/ttyUSB0', sys.constants.O_RDWR)
+ * const reader = sys.open(fifo, sys.constants.O_RDONLY) // does not wait for a writer
  */
 export function open(path: PathLike, flags = 0, mode = 0o666): number {
   const bytes = pathBytes(path)
@@ -29,7 +29,7 @@ export function open(path: PathLike, flags = 0, mode = 0o666): number {
  * @param mode its permissions, before the umask
  * @throws EEXIST, ENOENT, EACCES, ...
  * @example
- * sys.mkfifo('/run/app/control', 0o600)
+ * sys.mkfifo(path, 0o600)
  */
 export function mkfifo(path: PathLike, mode = 0o666): void {
   orThrow(native().sysMkfifo(pathBytes(path), integer('mode', mode, 0, 0o7777)), 'mkfifo')

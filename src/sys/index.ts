@@ -5,7 +5,7 @@
  * close-on-exec, and hands it over: who called closes it. EINTR is retried; "not ready yet" is the value `WouldBlock`; any other failure
  * throws an {@link AsyncFdError} with `code`, `errno` and `syscall`; bad arguments throw Node's `ERR_*` codes before anything happened.
  *
- * @module
+ * @module asyncfd/sys
  */
 export { AsyncFdError } from '../errors.js'
 export { WouldBlock } from '../would-block.js'

@@ -11,7 +11,14 @@ import { type FdSource, fdOf } from './fd-source.js'
 import { type PathLike, pathBytes } from './path.js'
 import { checkOptions, int32, integer, orThrow, supported } from './result.js'
 
-/** Something that happened. */
+/**
+ * Something that happened.
+ *
+ * @example
+ * const isNew = ({ mask }: sys.InotifyEvent) => (mask & sys.constants.IN_CREATE) !== 0
+ * const count = sys.read(watcher, buffer)
+ * if (count !== WouldBlock) console.log(sys.parseInotify(buffer.subarray(0, count)).filter(isNew))
+ */
 export interface InotifyEvent<Name extends string | Buffer = string> {
   /** Which watch saw it; -1 if events were lost (`IN_Q_OVERFLOW`). */
   watch: number
@@ -47,6 +54,9 @@ export function inotify(): number {
  * @returns the number of the watch, the same again if that file is watched already
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_ASYNCFD_UNSUPPORTED`; {@link AsyncFdError} with ENOENT, EACCES, ENOSPC (the
  *   user's limit of watches), EINVAL (no inotify descriptor, or an empty mask)
+ * @example
+ * const { IN_CREATE, IN_MOVED_TO } = sys.constants
+ * const watch = sys.inotifyAddWatch(watcher, '/tmp', IN_CREATE | IN_MOVED_TO)
  */
 export function inotifyAddWatch(fd: FdSource, path: PathLike, mask: number): number {
   const call = supported(native().sysInotifyAddWatch, 'inotifyAddWatch')
@@ -59,6 +69,9 @@ export function inotifyAddWatch(fd: FdSource, path: PathLike, mask: number): num
  * Ends a watch, by inotify_rm_watch(2); an event `IN_IGNORED` follows.
  *
  * @throws `ERR_ASYNCFD_UNSUPPORTED`; {@link AsyncFdError} with EINVAL (no such watch), EBADF
+ * @example
+ * const watch = sys.inotifyAddWatch(watcher, '/tmp', sys.constants.IN_CREATE)
+ * sys.inotifyRemoveWatch(watcher, watch)
  */
 export function inotifyRemoveWatch(fd: FdSource, watch: number): void {
   const call = supported(native().sysInotifyRemoveWatch, 'inotifyRemoveWatch')

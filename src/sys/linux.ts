@@ -29,7 +29,13 @@ export function eventfd(initial = 0, options: { semaphore?: boolean } = {}): num
 /** Linux's numbers of clocks, from time.h; they are the same on every architecture. */
 const CLOCKS = { realtime: 0, monotonic: 1, boottime: 7 }
 
-/** Which clock a timer runs by: `'boottime'` counts time asleep, `'realtime'` can be set. */
+/**
+ * Which clock a timer runs by: `'boottime'` counts time asleep, `'realtime'` can be set.
+ *
+ * @example
+ * const clock: sys.TimerfdClock = 'boottime' // goes on while the machine sleeps
+ * const timer = sys.timerfd(clock)
+ */
 export type TimerfdClock = keyof typeof CLOCKS
 
 /**
@@ -49,6 +55,13 @@ export function timerfd(clock: TimerfdClock = 'monotonic'): number {
   return orThrow(call(CLOCKS[clock]), 'timerfd_create')
 }
 
+/**
+ * When a timer fires.
+ *
+ * @example
+ * const setting: sys.TimerfdSetting = { value: 250, interval: 1000 }
+ * sys.setTimerfd(sys.timerfd(), setting)
+ */
 export interface TimerfdSetting {
   /** Milliseconds until it fires first, fractions count; 0 stops it. With `absolute` an instant of its clock. */
   value: number
@@ -97,7 +110,8 @@ function milliseconds(name: string, value: number): number {
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_ASYNCFD_UNSUPPORTED`; {@link AsyncFdError} with ESRCH (no such process), ENOSYS
  *   (before Linux 5.3)
  * @example
- * await new AsyncFd(sys.pidfdOpen(pid)).readable()
+ * using child = new AsyncFd(sys.pidfdOpen(pid), { owned: true })
+ * await child.readable()
  */
 export function pidfdOpen(pid: number): number {
   const call = supported(native().sysPidfdOpen, 'pidfdOpen')

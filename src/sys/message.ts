@@ -19,7 +19,16 @@ const MAX_FDS = 253
 const MAX_CONTROL = 64 * 1024
 const HEADER = 12
 
-/** A control message other than descriptors; see cmsg(3). */
+/**
+ * A control message other than descriptors; see cmsg(3).
+ *
+ * @example
+ * const nobody: sys.ControlMessage = {
+ *   level: sys.constants.SOL_SOCKET,
+ *   type: sys.constants.SCM_CREDENTIALS,
+ *   data: Int32Array.of(process.pid, process.getuid!(), process.getgid!()) as never,
+ * }
+ */
 export interface ControlMessage {
   /** `SOL_SOCKET`, `IPPROTO_IP`, ... */
   level: number
@@ -29,6 +38,13 @@ export interface ControlMessage {
   data: Uint8Array
 }
 
+/**
+ * What to receive besides bytes.
+ *
+ * @example
+ * const options: sys.RecvMsgOptions = { maxFds: 4, flags: sys.constants.MSG_PEEK }
+ * const message = sys.recvMsg(fd, [header, body], options)
+ */
 export interface RecvMsgOptions {
   /** How many descriptors to take, 0 to 253; 0 by default. What more comes is closed, and `MSG_CTRUNC` set. */
   maxFds?: number
@@ -38,6 +54,13 @@ export interface RecvMsgOptions {
   flags?: number
 }
 
+/**
+ * A message that came.
+ *
+ * @example
+ * const message: sys.ReceivedMessage | WouldBlock = sys.recvMsg(fd, [buffer])
+ * if (message !== WouldBlock && (message.flags & sys.constants.MSG_TRUNC) !== 0) console.log('the buffer was too small')
+ */
 export interface ReceivedMessage {
   /** How many bytes came; 0 at the end of a stream. */
   bytes: number
@@ -54,6 +77,13 @@ export interface ReceivedMessage {
   control: (ControlMessage & { data: Buffer })[]
 }
 
+/**
+ * What to send besides bytes, and where to.
+ *
+ * @example
+ * const options: sys.SendMsgOptions = { fds: [process.stderr], flags: sys.constants.MSG_EOR }
+ * sys.sendMsg(fd, [Buffer.from('x')], options)
+ */
 export interface SendMsgOptions {
   /** Descriptors to send, up to 253. They stay yours. */
   fds?: readonly FdSource[]
@@ -100,7 +130,7 @@ export function recvMsg(
  * @throws as `send` and `writev`; `ERR_INVALID_ARG_VALUE` for descriptors without a byte on a stream, because the kernel would drop them;
  *   EBADF if one of `fds` is not open, ETOOMANYREFS if too many are in flight
  * @example
- * sys.sendMsg(socket, [Buffer.from('x')], { fds: [fd] })
+ * sys.sendMsg(fd, [Buffer.from('x')], { fds: [process.stdin] })
  */
 export function sendMsg(fd: FdSource, buffers: readonly ArrayBufferView[], options: SendMsgOptions = {}): number | WouldBlock {
   const number = fdOf(fd)

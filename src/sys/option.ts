@@ -14,13 +14,22 @@ import { int32, integer, orThrow } from './result.js'
  *
  * @param level `SOL_SOCKET`, `IPPROTO_TCP`, ...
  * @param name `SO_ERROR`, `TCP_NODELAY`, ...
- * @param length for options that are no integers: the most bytes the value may have
- * @returns the integer; with `length` the bytes of the value
+ * @returns the integer
  * @throws ENOPROTOOPT, ENOTSOCK, EBADF
  * @example
- * const errno = sys.getSocketOption(fd, sys.constants.SOL_SOCKET, sys.constants.SO_ERROR)
+ * const errno = sys.getSocketOption(socket, sys.constants.SOL_SOCKET, sys.constants.SO_ERROR)
  */
 export function getSocketOption(fd: FdSource, level: number, name: number): number
+/**
+ * Asks a socket option that is no integer.
+ *
+ * @param length the most bytes that the value may have
+ * @returns the bytes of the value
+ * @throws ENOPROTOOPT, ENOTSOCK, EBADF
+ * @example
+ * const { SOL_SOCKET, SO_LINGER } = sys.constants
+ * const linger = sys.getSocketOption(socket, SOL_SOCKET, SO_LINGER, 8)
+ */
 export function getSocketOption(fd: FdSource, level: number, name: number, length: number): Buffer
 export function getSocketOption(fd: FdSource, level: number, name: number, length?: number): number | Buffer {
   const number = fdOf(fd)
@@ -40,7 +49,7 @@ const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
  * @param value an integer, true or false (1 or 0), or the bytes of anything else
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; {@link AsyncFdError} with ENOPROTOOPT, EINVAL, ENOTSOCK, EBADF
  * @example
- * sys.setSocketOption(fd, sys.constants.IPPROTO_TCP, sys.constants.TCP_NODELAY, true)
+ * sys.setSocketOption(socket, sys.constants.IPPROTO_TCP, sys.constants.TCP_NODELAY, true)
  */
 export function setSocketOption(fd: FdSource, level: number, name: number, value: number | boolean | ArrayBufferView): void {
   const number = fdOf(fd)

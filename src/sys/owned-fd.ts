@@ -52,10 +52,12 @@ export class OwnedFd implements Disposable {
     return fd
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close()
   }
 
+  /** What `console.log` shows. */
   [inspect.custom](): string {
     return this.#fd === -1 ? 'OwnedFd { closed }' : `OwnedFd { fd: ${this.#fd} }`
   }

@@ -7,7 +7,13 @@ import { fileURLToPath } from 'node:url'
 import { invalidArgType, invalidArgValue } from '../errors.js'
 import { byteLengthOf, isUint8Array } from './bytes.js'
 
-/** A path: text, a `file:` URL, or bytes for names that are no UTF-8. */
+/**
+ * A path: text, a `file:` URL, or bytes for names that are no UTF-8.
+ *
+ * @example
+ * const paths: sys.PathLike[] = ['/dev/null', new URL('file:///dev/null'), Buffer.from('/dev/null')]
+ * for (const path of paths) sys.close(sys.open(path, sys.constants.O_RDONLY))
+ */
 export type PathLike = string | URL | Uint8Array
 
 /** @throws `ERR_INVALID_ARG_TYPE`; `ERR_INVALID_ARG_VALUE` if there is a NUL inside */

@@ -8,13 +8,25 @@ import { native } from '../native.js'
 import { type FdSource, fdOf } from './fd-source.js'
 import { integer, orThrow } from './result.js'
 
-/** What to ask: `POLLIN`, `POLLOUT`, ... from `constants`. */
+/**
+ * What to ask: `POLLIN`, `POLLOUT`, ... from `constants`.
+ *
+ * @example
+ * const requests: sys.PollRequest[] = [fd, listener].map((fd) => ({ fd, events: sys.constants.POLLIN }))
+ * console.log(sys.poll(requests, 0).length)
+ */
 export interface PollRequest {
   fd: FdSource
   events: number
 }
 
-/** What the kernel said; `POLLERR`, `POLLHUP` and `POLLNVAL` come unasked. */
+/**
+ * What the kernel said; `POLLERR`, `POLLHUP` and `POLLNVAL` come unasked.
+ *
+ * @example
+ * const gone = ({ revents }: sys.PollResult) => (revents & sys.constants.POLLHUP) !== 0
+ * console.log(sys.poll([{ fd, events: 0 }], 0).some(gone))
+ */
 export interface PollResult<F extends FdSource = FdSource> extends PollRequest {
   fd: F
   revents: number

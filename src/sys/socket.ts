@@ -21,7 +21,7 @@ const { EINPROGRESS, EALREADY } = constants.errno
  * @returns the descriptor; close it
  * @throws EAFNOSUPPORT, EPROTONOSUPPORT, EACCES, EMFILE
  * @example
- * const can = sys.socket(sys.constants.AF_CAN, sys.constants.SOCK_RAW, sys.constants.CAN_RAW)
+ * const udp = sys.socket(sys.constants.AF_INET, sys.constants.SOCK_DGRAM)
  */
 export function socket(domain: number, type: number, protocol = 0): number {
   return orThrow(native().sysSocket(int32('domain', domain), int32('type', type), int32('protocol', protocol)), 'socket')
@@ -48,7 +48,8 @@ export function socketpair(domain: number, type: number, protocol = 0): [number,
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; {@link AsyncFdError} with EADDRINUSE, EACCES,
  *   EADDRNOTAVAIL, ENAMETOOLONG (a Unix path above 107 bytes), ENODEV (no interface of that name), ...
  * @example
- * sys.bind(fd, { address: '127.0.0.1', port: 0 })
+ * const tcp = sys.socket(sys.constants.AF_INET, sys.constants.SOCK_STREAM)
+ * sys.bind(tcp, { address: '127.0.0.1', port: 0 })
  */
 export function bind(fd: FdSource, address: SocketAddressInput): void {
   const number = fdOf(fd)
@@ -61,7 +62,9 @@ export function bind(fd: FdSource, address: SocketAddressInput): void {
  * @param backlog how many may wait to be accepted
  * @throws EADDRINUSE, EOPNOTSUPP
  * @example
- * sys.listen(fd, 511)
+ * const tcp = sys.socket(sys.constants.AF_INET, sys.constants.SOCK_STREAM)
+ * sys.bind(tcp, { address: '127.0.0.1', port: 0 })
+ * sys.listen(tcp, 511)
  */
 export function listen(fd: FdSource, backlog = 511): void {
   const number = fdOf(fd)
@@ -76,7 +79,8 @@ export function listen(fd: FdSource, backlog = 511): void {
  *   backlog is full: nothing is under way, call again later.
  * @throws as {@link bind}, with connect(2)'s errors
  * @example
- * if (sys.connect(fd, { address: '::1', port: 80 }) === WouldBlock) await new AsyncFd(fd).writable()
+ * const tcp = sys.socket(sys.constants.AF_INET, sys.constants.SOCK_STREAM)
+ * if (sys.connect(tcp, sys.localAddress(listener)!) === WouldBlock) await new AsyncFd(tcp).writable()
  */
 export function connect(fd: FdSource, address: SocketAddressInput): undefined | WouldBlock {
   const number = fdOf(fd)
@@ -116,7 +120,7 @@ export function acceptFrom(fd: FdSource): { fd: number; address: SocketAddress |
  * @param how `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR`
  * @throws ENOTCONN, ENOTSOCK
  * @example
- * sys.shutdown(fd, sys.constants.SHUT_WR)
+ * sys.shutdown(socket, sys.constants.SHUT_WR)
  */
 export function shutdown(fd: FdSource, how: number): void {
   const number = fdOf(fd)
@@ -156,8 +160,8 @@ export function remoteAddress(fd: FdSource): SocketAddress {
  *   With `MSG_TRUNC` in `flags` the count is that of the datagram, which may be more than fitted.
  * @throws as `recv`
  * @example
- * const received = sys.recvFrom(fd, buffer)
- * if (received !== WouldBlock && received.address) sys.sendTo(fd, buffer, received.address, 0, received.bytes)
+ * const received = sys.recvFrom(udp, buffer)
+ * if (received !== WouldBlock && received.address) sys.sendTo(udp, buffer, received.address, 0, received.bytes)
  */
 export function recvFrom(
   fd: FdSource,
@@ -178,7 +182,7 @@ export function recvFrom(
  * @returns how many bytes were taken; `WouldBlock` if there is no room
  * @throws as `send` and {@link bind}
  * @example
- * sys.sendTo(fd, Buffer.from('hello'), { address: '127.0.0.1', port: 514 })
+ * sys.sendTo(udp, Buffer.from('hello'), { address: '127.0.0.1', port: 514 })
  */
 export function sendTo(
   fd: FdSource,

@@ -9,7 +9,13 @@ import { isUint8Array } from './bytes.js'
 import { type FdSource, fdOf } from './fd-source.js'
 import { checkOptions, int32, integer, orThrow } from './result.js'
 
-/** The attributes of a terminal; see termios(3). */
+/**
+ * The attributes of a terminal; see termios(3).
+ *
+ * @example
+ * const { lflag }: sys.Termios = sys.tcgetattr(slave)
+ * console.log((lflag & sys.constants.ECHO) !== 0 ? 'it echoes' : 'it does not')
+ */
 export interface Termios {
   /** Input modes: `ICRNL`, `IXON`, ... */
   iflag: number
@@ -27,7 +33,12 @@ export interface Termios {
   ospeed: number
 }
 
-/** Columns and rows in characters, and the size in pixels where it is known (0 where not). */
+/**
+ * Columns and rows in characters, and the size in pixels where it is known (0 where not).
+ *
+ * @example
+ * const { cols, rows }: sys.Winsize = sys.getWinsize(master)
+ */
 export interface Winsize {
   cols: number
   rows: number
@@ -45,7 +56,7 @@ const MAX_PATH = 4096
  *
  * @throws ENOTTY, EIO, EBADF
  * @example
- * const { ospeed } = sys.tcgetattr(fd)
+ * const { ospeed } = sys.tcgetattr(slave)
  */
 export function tcgetattr(fd: FdSource): Termios {
   const number = fdOf(fd)
@@ -60,7 +71,7 @@ export function tcgetattr(fd: FdSource): Termios {
  *   what came in unread
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; {@link AsyncFdError} with ENOTTY, EINVAL, EIO, EBADF
  * @example
- * sys.tcsetattr(fd, { ...sys.tcgetattr(fd), ispeed: 250000, ospeed: 250000 })
+ * sys.tcsetattr(slave, { ...sys.tcgetattr(slave), ispeed: 115200, ospeed: 115200 })
  */
 export function tcsetattr(fd: FdSource, termios: Termios, when: 'now' | 'drain' | 'flush' = 'now'): void {
   const number = fdOf(fd)
@@ -75,7 +86,7 @@ export function tcsetattr(fd: FdSource, termios: Termios, when: 'now' | 'drain' 
  * @returns a changed copy
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
  * @example
- * sys.tcsetattr(fd, sys.makeRaw(sys.tcgetattr(fd)))
+ * sys.tcsetattr(slave, sys.makeRaw(sys.tcgetattr(slave)))
  */
 export function makeRaw(termios: Termios): Termios {
   const numbers = pack(termios)
@@ -145,7 +156,7 @@ export function setWinsize(fd: FdSource, size: { cols: number; rows: number; wid
  *
  * @throws ENOTTY, EBADF
  * @example
- * const { cols } = sys.getWinsize(process.stdout)
+ * const { cols } = sys.getWinsize(master)
  */
 export function getWinsize(fd: FdSource): Winsize {
   const number = fdOf(fd)

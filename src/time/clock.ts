@@ -8,7 +8,14 @@ import { invalidState } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { checkDuration } from './check.js'
 
-/** Milliseconds on a monotonic clock: that of `performance.now()` until it is first paused. The instants of this module are of it. */
+/**
+ * Milliseconds on a monotonic clock: that of `performance.now()` until it is first paused. The instants of this module are of it.
+ *
+ * @example
+ * const begun = now()
+ * await sleep(0.5)
+ * console.log(now() - begun) // 0.5 or a little more
+ */
 export function now(): number {
   return theReactor().now()
 }

@@ -9,7 +9,13 @@ import { theReactor } from '../reactor.js'
 import type { WheelTimer } from '../timer-queue.js'
 import { checkDuration } from './check.js'
 
-/** Made by {@link deadline}. */
+/**
+ * Made by {@link deadline}.
+ *
+ * @example
+ * using limit: Deadline = deadline(50)
+ * while (!limit.expired) await sleep(10)
+ */
 export class Deadline implements WheelTimer, Disposable {
   /** @internal */
   id = -1
@@ -86,6 +92,7 @@ export class Deadline implements WheelTimer, Disposable {
     if (this.#controller !== undefined) this.#abort(this.#controller)
   }
 
+  /** As {@link cancel}. */
   [Symbol.dispose](): void {
     this.cancel()
   }

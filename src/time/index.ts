@@ -1,7 +1,7 @@
 /**
  * Time with sub-millisecond precision: tokio's `time` and async-io's `Timer`, on a clock that tests can stop.
  *
- * @module
+ * @module asyncfd/time
  */
 export { clock, now } from './clock.js'
 export { Deadline, deadline } from './deadline.js'

@@ -11,9 +11,21 @@ import { RefTimer } from './ref-timer.js'
 /**
  * What becomes of ticks that were missed (by more than 5 ms, as in tokio). `'burst'`: they follow at once, until the pace is
  * caught up with. `'delay'`: the pace starts afresh from now. `'skip'`: they are left out, and the pace is kept.
+ *
+ * @example
+ * const behavior: MissedTickBehavior = 'delay'
+ * using pace = interval(10, { missedTickBehavior: behavior })
  */
 export type MissedTickBehavior = 'burst' | 'delay' | 'skip'
 
+/**
+ * When an interval begins, and what it makes of ticks that were missed.
+ *
+ * @example
+ * const options: IntervalOptions = { startAt: now() + 5, missedTickBehavior: 'skip', signal }
+ * using pace = interval(10, options)
+ * await pace.tick()
+ */
 export interface IntervalOptions {
   /** The instant of the first tick. Default: now. */
   startAt?: number | undefined
@@ -31,7 +43,15 @@ interface Tick {
   reject(reason: unknown): void
 }
 
-/** Made by {@link interval}. */
+/**
+ * Made by {@link interval}.
+ *
+ * @example
+ * using pace: Interval = interval(10)
+ * await pace.tick() // at once
+ * await pace.tick() // 10 ms later
+ * pace.reset()
+ */
 export class Interval extends RefTimer implements AsyncIterable<number>, Disposable {
   /** Milliseconds between two ticks. */
   readonly period: number
@@ -59,10 +79,12 @@ export class Interval extends RefTimer implements AsyncIterable<number>, Disposa
     }
   }
 
+  /** What becomes of ticks that are missed. */
   get missedTickBehavior(): MissedTickBehavior {
     return this.#behavior
   }
 
+  /** What becomes of ticks that are missed from now on. @throws `ERR_INVALID_ARG_VALUE` */
   set missedTickBehavior(behavior: MissedTickBehavior) {
     this.#behavior = checkBehavior(behavior)
   }
@@ -165,6 +187,7 @@ export class Interval extends RefTimer implements AsyncIterable<number>, Disposa
     }
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close()
   }
@@ -180,7 +203,7 @@ function checkBehavior(behavior: MissedTickBehavior): MissedTickBehavior {
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` (a period is more than 0, and finite)
  * @example
- * for await (const due of interval(1000)) report(due)
+ * for await (const due of interval(10)) if (!report(due)) break
  */
 export function interval(ms: number, options: IntervalOptions = {}): Interval {
   return new Interval(ms, options)

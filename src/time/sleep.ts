@@ -9,6 +9,13 @@ import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant, checkSignal } from './check.js'
 import { RefTimer } from './ref-timer.js'
 
+/**
+ * What may end a sleep, and whether it keeps the process alive.
+ *
+ * @example
+ * const options: SleepOptions = { signal, ref: false }
+ * await sleep(5, options)
+ */
 export interface SleepOptions {
   /** Ends it; it then rejects with `signal.reason`. */
   signal?: AbortSignal | undefined
@@ -64,6 +71,9 @@ export function sleep(ms: number, options?: SleepOptions): Promise<void> {
  * Resolves at an instant of {@link now}: at once, but not before other work had its turn, if that is past.
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+ * @example
+ * const start = now()
+ * for (let frame = 1; frame <= 3; frame++) await sleepUntil(start + frame * 5)
  */
 export function sleepUntil(instant: number, options?: SleepOptions): Promise<void> {
   return until(checkInstant('instant', instant), options)
@@ -80,8 +90,8 @@ function until(instant: number, options: SleepOptions | undefined): Promise<void
  * A sleep whose deadline can be moved, also while it is awaited: tokio's `Sleep`. It holds the process only while awaited.
  *
  * @example
- * const idle = new Sleep(30_000)
- * socket.on('data', () => idle.reset(30_000))
+ * const idle = new Sleep(30)
+ * socket.on('data', () => idle.reset(30))
  * await idle.wait()
  */
 export class Sleep extends RefTimer implements Disposable {
@@ -164,6 +174,7 @@ export class Sleep extends RefTimer implements Disposable {
     for (const wait of this.#waits) wait.resolve()
   }
 
+  /** As {@link cancel}. */
   [Symbol.dispose](): void {
     this.cancel()
   }

@@ -9,7 +9,13 @@ import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant } from './check.js'
 
-/** Work: a promise, or a function that starts it and is given a signal that is aborted when time is up. */
+/**
+ * Work: a promise, or a function that starts it and is given a signal that is aborted when time is up.
+ *
+ * @example
+ * const work: Work<number> = (signal) => (signal.aborted ? Promise.reject(signal.reason) : Promise.resolve(7))
+ * console.log(await timeout(100, work))
+ */
 export type Work<R> = PromiseLike<R> | ((signal: AbortSignal) => PromiseLike<R>)
 
 class Limit<R> extends BaseTimer {
@@ -82,7 +88,13 @@ export function timeout<R>(ms: number, work: Work<R>): Promise<R> {
   return limited(begun, begun + ms, work, timeout)
 }
 
-/** As {@link timeout}, until an instant of `now()`. One in the past still lets work that is settled win. */
+/**
+ * As {@link timeout}, until an instant of `now()`. One in the past still lets work that is settled win.
+ *
+ * @example
+ * const end = now() + 500
+ * const both = [await timeoutAt(end, fetch(url)), await timeoutAt(end, fetch(url))] // 500 ms for the two
+ */
 export function timeoutAt<R>(instant: number, work: Work<R>): Promise<R> {
   checkInstant('instant', instant)
   return limited(theReactor().now(), instant, work, timeoutAt)

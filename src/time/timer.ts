@@ -144,6 +144,7 @@ export class Timer extends RefTimer implements AsyncIterable<number>, Disposable
     while (this.willFire()) yield await this.next()
   }
 
+  /** As {@link clear}. */
   [Symbol.dispose](): void {
     this.clear()
   }

@@ -11,7 +11,13 @@ import { Connecting, checkTarget } from './connecting.js'
 import { checkSocket, TimeoutGuard } from './guard.js'
 import { type Limits, type Phases, readPhases } from './phases.js'
 
-/** Options of `connect`, those of `net.connect`. */
+/**
+ * Options of `connect`, those of `net.connect`.
+ *
+ * @example
+ * const options: ConnectOptions = { host, port, noDelay: true, signal: AbortSignal.timeout(60_000) }
+ * const socket = await connect(options, { connect: 2000 })
+ */
 export type ConnectOptions = NetConnectOpts & {
   /** Ends connecting; it then rejects with `signal.reason`. It has no effect on a socket that is connected. */
   signal?: AbortSignal | undefined
@@ -31,7 +37,7 @@ const any = (limits: Limits): boolean => Object.values(limits).some((ms) => ms >
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_SOCKET_BAD_PORT`
  * @example
- * const socket = await connect({ host: 'db.example', port: 5432 }, { lookup: 500, connect: 2000, response: 5000 })
+ * const socket = await connect({ host, port }, { lookup: 500, connect: 2000, response: 5000 })
  */
 export function connect(options: ConnectOptions, phases: Phases): Promise<Socket> {
   const limits = readPhases(phases)
@@ -50,6 +56,10 @@ async function connected(connecting: Connecting, limits: Limits): Promise<Socket
  * `options.socket` may be a connection that is there already.
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_STATE`
+ * @example
+ * // Needs: the network
+ * const socket = await connectTls({ host: 'example.org', port: 443 }, { connect: 2000, secureConnect: 3000 })
+ * console.log(socket.getProtocol())
  */
 export function connectTls(
   options: ConnectionOptions & { signal?: AbortSignal | undefined },

@@ -10,7 +10,13 @@ import { TimeoutGuard, targetIn } from './guard.js'
 import { type Limits, type Phases, readPhases } from './phases.js'
 import { inside } from './traffic.js'
 
-/** Called when the connection is made, by agents that wait for one. As in Node's types, there is no socket where there is an error. */
+/**
+ * Called when the connection is made, by agents that wait for one. As in Node's types, there is no socket where there is an error.
+ *
+ * @example
+ * const onConnection: OnConnection = (error, socket) => console.log(error?.message ?? socket.remotePort)
+ * createConnection({ connect: 2000 })({ host, port }, onConnection)
+ */
 export type OnConnection = (error: Error | null, socket: Socket) => void
 
 /** What agents and clients hand over; each its own kind of options. */

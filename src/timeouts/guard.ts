@@ -31,7 +31,14 @@ const STAGES: Record<Phase, readonly Stage[]> = {
 /** What tells that a socket goes on to its next stage. What a client takes away of these is made up for at the next packet. */
 const EVENTS = ['lookup', 'connectionAttempt', 'connect', 'secureConnect', 'secure', 'close'] as const
 
-/** The limits of one socket, until it closes or they are taken away. */
+/**
+ * The limits of one socket, until it closes or they are taken away.
+ *
+ * @example
+ * const socket = net.connect(port, host)
+ * const guard: TimeoutGuard = withTimeouts(socket, { connect: 2000 })
+ * guard.update({ response: 5000 }) // these and no others, from now on
+ */
 export class TimeoutGuard implements Disposable {
   readonly #socket: Socket
   #limits = new Map<Phase, Limit>()
@@ -241,7 +248,7 @@ function checkedFor(socket: Socket, phases: Phases): Limits {
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; `ERR_INVALID_STATE` for a socket that is destroyed
  * @example
- * const socket = net.connect(5432, 'db.example')
+ * const socket = net.connect(port, host)
  * const guard = withTimeouts(socket, { connect: 2000, response: 5000 })
  */
 export function withTimeouts(socket: Socket, phases: Phases): TimeoutGuard {

@@ -1,7 +1,7 @@
 /**
  * Drop-in limits for the sockets that people already have: lookup, connect, TLS handshake, idle, response, read, write and total.
  *
- * @module
+ * @module asyncfd/timeouts
  */
 export { type ConnectAttempt, TimeoutError } from '../errors.js'
 export { type ConnectOptions, connect, connectTls } from './connect.js'

@@ -5,7 +5,13 @@
  */
 import { readLimits } from '../phases.js'
 
-/** Milliseconds, fractions allowed; 0, `undefined` and `Infinity` are no limit. */
+/**
+ * Milliseconds, fractions allowed; 0, `undefined` and `Infinity` are no limit.
+ *
+ * @example
+ * const phases: Phases = { lookup: 500, connect: 2000, idle: 30_000 }
+ * const socket = await connect({ host, port }, phases)
+ */
 export interface Phases {
   /** How long the lookup of the host's name may take. */
   lookup?: number | undefined

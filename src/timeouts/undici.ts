@@ -9,7 +9,13 @@ import { invalidArgType, TimeoutError } from '../errors.js'
 import { connect, connectTls } from './connect.js'
 import { type Phases, readPhases } from './phases.js'
 
-/** What undici asks a connector for. */
+/**
+ * What undici asks a connector for.
+ *
+ * @example
+ * const where: UndiciConnect = { hostname: host, host, protocol: 'http:', port: `${port}` }
+ * undiciConnector({ connect: 2000 })(where, (error, socket) => console.log(error ?? socket?.remotePort))
+ */
 export interface UndiciConnect {
   hostname: string
   host?: string | undefined
@@ -21,13 +27,25 @@ export interface UndiciConnect {
   httpSocket?: Socket | undefined
 }
 
-/** undici's `buildConnector.connector`. */
+/**
+ * undici's `buildConnector.connector`.
+ *
+ * @example
+ * const connector: UndiciConnector = undiciConnector({ connect: 2000, response: 5000 })
+ * const dispatcher = new Agent({ connect: connector })
+ */
 export type UndiciConnector = (
   options: UndiciConnect,
   callback: (...args: [error: null, socket: Socket | TLSSocket] | [error: Error, socket: null]) => void,
 ) => void
 
-/** How to connect, as undici's own connector takes it: options of `net.connect` and of TLS. */
+/**
+ * How to connect, as undici's own connector takes it: options of `net.connect` and of TLS.
+ *
+ * @example
+ * const options: UndiciConnectOptions = { ca, allowH2: true, keepAlive: true }
+ * const dispatcher = new Agent({ connect: undiciConnector({ connect: 2000 }, options) })
+ */
 export type UndiciConnectOptions = ConnectionOptions &
   Omit<TcpNetConnectOpts, 'port' | 'host'> & {
     /** Offers HTTP/2. */
@@ -56,7 +74,7 @@ function mapped(error: Error): Error {
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
  * @example
  * const dispatcher = new Agent({ connect: undiciConnector({ lookup: 500, connect: 2000, secureConnect: 3000 }) })
- * await fetch('https://example.org', { dispatcher })
+ * await fetch(url, { dispatcher })
  */
 export function undiciConnector(phases: Phases, options: UndiciConnectOptions = {}): UndiciConnector {
   const { secureConnect: _, ...plainPhases } = readPhases(phases)

@@ -2,7 +2,7 @@
  * `setTimeout` and `setInterval` with Node's whole contract, on asyncfd's wheel: faster to start, refresh and cancel, and
  * precise below a millisecond.
  *
- * @module
+ * @module asyncfd/timers
  */
 // Imported, as the global is a getter and costs more than what it gets.
 import { promisify } from 'node:util'
@@ -38,7 +38,14 @@ interface Rare {
 }
 const NOTHING_RARE: Rare = Object.freeze({ context: null, args: null, repeats: false, number: 0 })
 
-/** What {@link setTimeout} and {@link setInterval} return: Node's `Timeout`. */
+/**
+ * What {@link setTimeout} and {@link setInterval} return: Node's `Timeout`.
+ *
+ * @example
+ * const timer: Timeout = setTimeout(hangUp, 30_000)
+ * timer.refresh().unref()
+ * console.log(timer.hasRef())
+ */
 export class Timeout implements WheelTimer, Disposable {
   // In the order of their use: what a refresh reads lies beside the object's own head.
   /** @internal */
@@ -118,6 +125,7 @@ export class Timeout implements WheelTimer, Disposable {
     return this
   }
 
+  /** Whether it keeps the process alive. */
   hasRef(): boolean {
     return this.refd
   }
@@ -137,6 +145,7 @@ export class Timeout implements WheelTimer, Disposable {
     return this.#rare.number
   }
 
+  /** As `clearTimeout`. */
   [Symbol.dispose](): void {
     this.clear()
   }
@@ -197,20 +206,39 @@ export function setTimeout(callback: unknown, ms?: number): Timeout {
   return start(callback, ms, rest(arguments), false)
 }
 
-/** Calls `callback` every `ms` milliseconds, each time that long after the last call. @throws `ERR_INVALID_ARG_TYPE` */
+/**
+ * Calls `callback` every `ms` milliseconds, each time that long after the last call.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`
+ * @example
+ * let left = 3
+ * const timer = setInterval(() => --left || clearInterval(timer), 2.5)
+ */
 export function setInterval<A extends unknown[]>(callback: Callback<A>, ms?: number, ...args: A): Timeout
 export function setInterval(callback: unknown, ms?: number): Timeout {
   // biome-ignore lint/complexity/noArguments: as above
   return start(callback, ms, rest(arguments), true)
 }
 
-/** Ends a timer of this module, given as such or as its number. Anything else is ignored, as in Node. */
+/**
+ * Ends a timer of this module, given as such or as its number. Anything else is ignored, as in Node.
+ *
+ * @example
+ * const timer = setTimeout(hangUp, 30_000)
+ * clearTimeout(timer) // or its number, +timer
+ */
 export function clearTimeout(timer?: Timeout | number | string | null): void {
   if (Timeout.is(timer)) timer.clear()
   else if (typeof timer === 'number' || typeof timer === 'string') byNumber.get(Number(timer))?.clear()
 }
 
-/** The same as {@link clearTimeout}. */
+/**
+ * The same as {@link clearTimeout}.
+ *
+ * @example
+ * const timer = setInterval(hangUp, 1000)
+ * clearInterval(timer)
+ */
 export const clearInterval: (timer?: Timeout | number | string | null) => void = clearTimeout
 
 interface PromiseOptions {
