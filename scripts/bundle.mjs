@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Makes the JavaScript of dist out of src: one file for each export of package.json, one for what `asyncfd` itself needs, and one
+ * Makes the JavaScript of dist out of src: one file for each export and `bin` of package.json, one for what `asyncfd` itself needs, and one
  * for what some of the others share. A file costs Node more to find than to run: as single modules the import took three times as long.
  * The types stay one file per module, from tsc.
  */
@@ -12,7 +12,8 @@ import { root } from './run.mjs'
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 /** Sources by the names of their outputs. The first two are for tests, which look at the binding itself. */
 const input = { native: join(root, 'src/native.ts'), platform: join(root, 'src/platform.ts') }
-for (const { default: output } of Object.values(manifest.exports).filter((target) => typeof target === 'object')) {
+const outputs = [...Object.values(manifest.exports).map((target) => target.default), ...Object.values(manifest.bin ?? {})]
+for (const output of outputs.filter((path) => path !== undefined)) {
   const name = relative('dist', output).replace(/\.js$/, '')
   input[name] = join(root, `src/${name}.ts`)
 }

@@ -102,9 +102,11 @@ for (const file of walk('examples', '.ts').filter((file) => dirname(file) === 'e
   if (needs) add('examples', file, async () => ({ skipped: 1, note: `needs ${needs}` }))
   else add('examples', file, example, compiled(file))
 }
-add('install', 'npm run test:install', tap, process.execPath, ['scripts/install/main.mjs'])
-for (const gate of ['types', 'size', 'import-time', 'crates', 'audit', 'coverage'])
-  add('package', gate, example, `scripts/gates/${gate}.mjs`)
+if (!flags.spec) {
+  add('install', 'npm run test:install', tap, process.execPath, ['scripts/install/main.mjs'])
+  for (const gate of ['types', 'size', 'import-time', 'crates', 'audit', 'coverage'])
+    add('package', gate, example, `scripts/gates/${gate}.mjs`)
+}
 
 // --- Kinds of suites: each resolves with { passed, failed, skipped, note } ------------------------------------------
 
