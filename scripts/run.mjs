@@ -13,16 +13,16 @@ export const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{ env?: Record<string, string>, seconds?: number, echo?: boolean, onLine?: (line: string) => void }} [options]
+ * @param {{ cwd?: string, env?: Record<string, string>, seconds?: number, echo?: boolean, onLine?: (line: string) => void }} [options]
  */
-export function run(command, args, { env = {}, seconds = 600, echo = false, onLine } = {}) {
+export function run(command, args, { cwd = root, env = {}, seconds = 600, echo = false, onLine } = {}) {
   return new Promise((resolve) => {
     const chunks = []
     let size = 0
     let partial = ''
     let timedOut = false
     const child = spawn(command, args, {
-      cwd: root,
+      cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: process.platform !== 'win32', // its own process group, so that a limit ends its children too
