@@ -60,6 +60,11 @@ test('a timerfd by the clock on the wall takes an instant', (t) => {
   closing(t, sys.timerfd('boottime'))
 })
 
+test('an instant after 2038 can be waited for, on 32-bit systems too', (t) => {
+  const [timer] = closing(t, sys.timerfd('realtime'))
+  t.notThrows(() => sys.setTimerfd(timer, { value: Date.UTC(2100, 0), absolute: true }))
+})
+
 test('nonsense for a timerfd throws', (t) => {
   const [timer, reader] = closing(t, sys.timerfd(), ...sys.pipe())
   for (const wrong of ['sundial', 'toString', null, 5])

@@ -20,7 +20,8 @@ const MAX_BYTES = 16 * 1024 * 1024
  * least as large as the structure. A structure that holds addresses cannot be had.
  *
  * @param request a number such as `constants.TIOCMGET`
- * @param argument a number if the request takes one: -2^31 to 65535, because a larger one could be taken for an address; 0 by default
+ * @param argument a number if the request takes one: -2^31 to 65535, because a larger one could be taken for an address; 0 by default.
+ *   On a 32-bit system most negative ones could, too: below -4095 they are ERANGE there
  * @returns what ioctl(2) returned, mostly 0; `WouldBlock` if it said EAGAIN
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_STATE`; `ERR_OUT_OF_RANGE` for a view that is too small for the
  *   request, or above 16 MiB; {@link AsyncFdError} with ENOTTY (not such a device), EFAULT (a number where a view is due), ...

@@ -63,16 +63,17 @@ impl Value {
         (status == sys::Status::napi_ok).then_some(out)
     }
 
-    /// The number as an index into memory; `None` for anything that is not a number or is negative.
+    /// The number as an index into memory; `None` for anything that is not a number or is negative. One that this machine cannot
+    /// count to lies outside of any memory, as the largest that it can does.
     #[inline]
     pub fn index(self) -> Option<usize> {
         let mut out = 0i64;
         // SAFETY: as in `int32`.
         let status = unsafe { sys::napi_get_value_int64(self.env, self.value, &mut out) };
-        if status != sys::Status::napi_ok {
+        if status != sys::Status::napi_ok || out < 0 {
             return None;
         }
-        usize::try_from(out).ok()
+        Some(usize::try_from(out).unwrap_or(usize::MAX))
     }
 
     /// Pointer and length of a typed array or DataView, as they are at this moment: a detached or shrunk buffer

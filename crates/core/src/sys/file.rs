@@ -4,9 +4,15 @@ use std::ffi::CStr;
 
 use super::{Errno, OwnedFd, RawFd, Result, created, retry};
 
+/// Without it a 32-bit system refuses files of 2 GiB and more. Elsewhere it is 0 or does not exist.
+#[cfg(target_os = "linux")]
+const LARGE: libc::c_int = libc::O_LARGEFILE;
+#[cfg(not(target_os = "linux"))]
+const LARGE: libc::c_int = 0;
+
 /// open(2), always close-on-exec, non-blocking and without becoming the controlling terminal.
 pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
-    let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY | LARGE;
     // SAFETY: the path is NUL-terminated; the mode is passed as the unsigned int that a variadic argument must be.
     let fd = retry(|| unsafe { libc::open(path.as_ptr(), flags, mode as libc::c_uint) } as isize)?;
     created(fd as libc::c_int)
@@ -47,9 +53,10 @@ pub fn ioctl_size(request: u32) -> usize {
 }
 
 /// The numbers that may stand for an ioctl's argument: none of them can be the address of anything, so that a request
-/// which takes a pointer answers EFAULT instead of writing there. (The first 64 KiB are never mapped, and negative
-/// numbers are the kernel's half.)
-pub const IOCTL_NUMBERS: std::ops::RangeInclusive<i64> = i32::MIN as i64..=0xffff;
+/// which takes a pointer answers EFAULT instead of writing there. (The first 64 KiB are never mapped. With 64 bits
+/// negative numbers are the kernel's half; with 32 a program may have all but the last page.)
+pub const IOCTL_NUMBERS: std::ops::RangeInclusive<i64> =
+    if cfg!(target_pointer_width = "32") { -4095 } else { i32::MIN as i64 }..=0xffff;
 
 /// ioctl(2) with a number for its argument.
 pub fn ioctl_number(fd: RawFd, request: u32, argument: i64) -> Result<i32> {
@@ -101,8 +108,10 @@ mod tests {
     fn a_number_that_could_be_an_address_never_reaches_the_kernel() {
         let (reader, _writer) = super::super::io::pipe().unwrap();
         let target = Box::new(0u64);
-        let address = &raw const *target as i64;
-        assert_eq!(ioctl_number(reader.as_raw_fd(), libc::FIONREAD as u32, address), Err(Errno::RANGE));
+        let address = &raw const *target as usize;
+        for number in [address as i64, address as isize as i64] {
+            assert_eq!(ioctl_number(reader.as_raw_fd(), libc::FIONREAD as u32, number), Err(Errno::RANGE));
+        }
         assert_eq!(ioctl_number(reader.as_raw_fd(), libc::FIONREAD as u32, 0x10000), Err(Errno::RANGE));
         assert_eq!(ioctl_number(reader.as_raw_fd(), libc::FIONREAD as u32, 0xffff), Err(Errno::FAULT));
         assert_eq!(ioctl_number(reader.as_raw_fd(), libc::FIONREAD as u32, -1), Err(Errno::FAULT));

@@ -3,7 +3,10 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
+use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+
 use super::{Errno, OwnedFd, RawFd, Result, check, created, io, retry};
+use crate::registration::borrow;
 
 /// eventfd(2).
 pub fn eventfd(initial: u32, semaphore: bool) -> Result<OwnedFd> {
@@ -21,17 +24,14 @@ pub fn timerfd(clock: i32) -> Result<OwnedFd> {
 
 /// timerfd_settime(2). A zero `value` disarms, a zero `interval` fires once.
 pub fn set_timerfd(fd: RawFd, flags: i32, value: Duration, interval: Duration) -> Result<()> {
-    let new = libc::itimerspec { it_value: timespec(value)?, it_interval: timespec(interval)? };
-    // SAFETY: the new setting outlives the call; the old one is not asked for.
-    check(unsafe { libc::timerfd_settime(fd, flags, &new, std::ptr::null_mut()) })?;
-    Ok(())
+    // Not the C library's, whose seconds end in 2038 on 32-bit systems.
+    let new = Itimerspec { it_value: timespec(value)?, it_interval: timespec(interval)? };
+    let flags = TimerfdTimerFlags::from_bits_retain(flags.cast_unsigned());
+    timerfd_settime(borrow(fd)?, flags, &new).map(drop)
 }
 
-fn timespec(duration: Duration) -> Result<libc::timespec> {
-    Ok(libc::timespec {
-        tv_sec: libc::time_t::try_from(duration.as_secs()).map_err(|_| Errno::INVAL)?,
-        tv_nsec: duration.subsec_nanos() as _,
-    })
+fn timespec(duration: Duration) -> Result<Timespec> {
+    Timespec::try_from(duration).map_err(|_| Errno::INVAL)
 }
 
 /// inotify_init1(2).
