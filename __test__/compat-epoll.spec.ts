@@ -251,6 +251,7 @@ test('a descriptor is added once, to one instance', (t) => {
     t.true(error?.cause instanceof Error, 'our own error says more')
   }
   t.is(epoll.remove(reader), epoll)
+  t.throws(() => epoll.modify(reader, EPOLLIN), { code: 'ENOENT' })
   other.add(reader, EPOLLIN).remove(reader)
 })
 
@@ -354,6 +355,7 @@ test('a closed descriptor whose number is another file is forgotten, and the num
   await until(() => second.said.length === 1)
   t.deepEqual(first.said, [])
   t.throws(() => first.epoll.remove(reader), { code: 'ENOENT' })
+  t.throws(() => first.epoll.add(reader, EPOLLIN), { code: 'EEXIST' })
   second.epoll.remove(reader)
 })
 
@@ -395,7 +397,7 @@ test('a descriptor that has an AsyncFd can be added as well, and each hears of i
   epoll.modify(reader, EPOLLIN)
   feed(writer)
   await until(() => said.length >= 2)
-  epoll.remove(reader)
+  epoll.remove(reader).add(reader, EPOLLIN).remove(reader)
   t.is((await fd.asyncIo(Interest.READABLE, take)) as number, 1)
   t.is(take(reader), WouldBlock)
 })

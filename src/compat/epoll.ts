@@ -136,7 +136,6 @@ export class Epoll {
   add(fd: number, events: number): this {
     this.#checkOpen('add')
     if (!isInt32(fd) || typeof events !== 'number') throw wrongArguments('add(int fd, int events)')
-    if (fd < 0) throw failure('EBADF', fd)
     const known = watches.get(fd)
     if (known?.isCopy) throw failure('EEXIST', fd)
     // That of a closed descriptor is found lost by this, as the kernel takes the number again.
