@@ -18,8 +18,7 @@ for (const output of outputs.filter((path) => path !== undefined)) {
   input[name] = join(root, `src/${name}.ts`)
 }
 
-// The command, and a worker of its demo, which is found beside it.
-input['cli/main'] = join(root, 'src/cli/main.ts')
+// A worker of the demo, which is found beside the command.
 input['cli/poster'] = join(root, 'src/cli/demo/poster.ts')
 
 /** Everything that a module imports, itself too. */

@@ -3,8 +3,12 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { root } from './documents.js'
 
-export const entries = ['index', 'net', 'sys', 'time', 'timers', 'timeouts', 'compat'] as const
-export type Entry = (typeof entries)[number]
+/** Their names, `index` for the package itself. */
+export const entries: readonly string[] = Object.keys(
+  (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: Record<string, unknown> }).exports,
+)
+  .filter((name) => name !== './package.json')
+  .map((name) => (name === '.' ? 'index' : name.slice(2)))
 
 export interface Export {
   name: string
@@ -24,7 +28,7 @@ function docOf(file: string, name: string): string {
   return found[1] ?? ''
 }
 
-export function exportsOf(entry: Entry): Export[] {
+export function exportsOf(entry: string): Export[] {
   const file = entry === 'index' ? 'src/index.ts' : `src/${entry}/index.ts`
   const source = readFileSync(join(root, file), 'utf8')
   const passedOn = [...source.matchAll(/^export (type )?\{([^}]*)\} from '([^']+)'/gm)].flatMap(([, all, list, from]) => {
