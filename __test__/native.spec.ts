@@ -158,3 +158,10 @@ test('names of platforms are those of napi-rs', (t) => {
   t.true(names.every((system) => PREBUILT.includes(platformName(system))))
   t.is(platformName({ os: 'linux', cpu: 'armv6', libc: 'glibc' }), 'linux-armv6-gnueabihf')
 })
+
+test('where descriptors are unsupported all of it can be imported, and says why it does nothing', (t) => {
+  const fixture = join(root, 'build/__test__/fixtures/unsupported.js')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [fixture, 'pretend'], { encoding: 'utf8' })
+  t.is(stdout, 'all of it says why\n', stderr)
+  t.is(status, 0)
+})

@@ -7,7 +7,7 @@
  *   node scripts/release.mjs notes v0.2.0     prints what the changelog says of it
  *   node scripts/release.mjs publish          publishes the tarballs of `npm run pack -- --all`, the main package last
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { npm, root, run, tail } from './run.mjs'
 
@@ -57,7 +57,7 @@ async function check(tag) {
 /** One that is there already is left alone, so that a release that broke off half-way can be run again. */
 async function publish() {
   const folder = join(root, 'build/packages')
-  const tarballs = readdirSync(folder).filter((file) => file.endsWith(`-${manifest.version}.tgz`))
+  const tarballs = (existsSync(folder) ? readdirSync(folder) : []).filter((file) => file.endsWith(`-${manifest.version}.tgz`))
   const main = `${manifest.name}-${manifest.version}.tgz`
   if (!tarballs.includes(main)) fail('there is no tarball of the main package: npm run pack -- --all')
   for (const tarball of [...tarballs.filter((file) => file !== main), main]) {

@@ -104,6 +104,7 @@ for (const file of walk('examples', '.ts').filter((file) => dirname(file) === 'e
 }
 if (!flags.spec) {
   add('install', 'npm run test:install', tap, process.execPath, ['scripts/install/main.mjs'])
+  add('package', 'reference', step, npm, ['run', '--silent', 'docs'])
   for (const gate of ['workflows', 'types', 'size', 'import-time', 'crates', 'audit', 'coverage'])
     add('package', gate, example, `scripts/gates/${gate}.mjs`)
 }

@@ -111,7 +111,7 @@ export function brokenCommands({ file, line, text }: Block): string[] {
     const [program, first = '', second = ''] = command.split(/\s+/)
     if (program === 'npm' && first === 'run') return second in scripts
     if (program === 'npm') return /^(test|ci|install|i|audit|pack|publish)$/.test(first)
-    if (program === 'npx') return first in bin || first in devDependencies || first === 'asyncfd'
+    if (program === 'npx') return first in bin || first in devDependencies
     if (program === 'node' && !first.startsWith('-')) return existsSync(join(root, first.replace(/^build\/(.*)\.js$/, '$1.ts')))
     return existsSync(join(root, program!)) || /^(node|cargo|git|cd|mkdir|sudo|stty|strace|lsof|kill|cc)$/.test(program!)
   }
