@@ -38,6 +38,7 @@ async function checkout(t: ExecutionContext<unknown>, changelog: string): Promis
     'Cargo.toml',
     'Cargo.lock',
     'npm',
+    'compat',
     'scripts/release.mjs',
     'scripts/packages.mjs',
     'scripts/run.mjs',

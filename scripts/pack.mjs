@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Makes the tarballs to publish: the main package, which lists the package of every platform as an optional dependency, and those whose
- * binary is in the checkout's root or in their folder below npm/ (`napi artifacts` puts them there). The committed package.json lists none:
+ * Makes the tarballs to publish: the main package, which lists the package of every platform as an optional dependency, the stand-ins of
+ * compat/, and the platforms whose binary is in the checkout's root or in their folder below npm/ (`napi artifacts` puts them there). The committed package.json lists none:
  * before a version is published `npm ci` could not find them.
  *
  *   npm run pack                         into build/packages
@@ -57,12 +57,22 @@ function platform(name) {
   ])
 }
 
+/** One that npm's overrides name: it depends on the main package. */
+function standIn(folder) {
+  const pkg = json(`compat/${folder}/package.json`)
+  return stage(pkg.name, pkg, [
+    ...[...pkg.files, 'README.md'].map((file) => [`compat/${folder}/${file}`, file]),
+    ['LICENSE', 'LICENSE'],
+  ])
+}
+
 const check = await run(process.execPath, [join(root, 'scripts/packages.mjs'), '--check'])
 if (check.code !== 0) fail(tail(check.output))
 const staged = new Map(platforms.map((name) => [name, platform(name)]))
 const missing = platforms.filter((name) => staged.get(name) === undefined)
 if (flags.all && missing.length > 0) fail(`there is no binary for ${missing.join(', ')}`)
-const places = [main(), ...staged.values()].filter((place) => place !== undefined)
+const standIns = readdirSync(join(root, 'compat')).map(standIn)
+const places = [main(), ...staged.values(), ...standIns].filter((place) => place !== undefined)
 const packed = await run(npm, ['pack', '--json', '--pack-destination', out, ...places])
 if (packed.code !== 0) fail(tail(packed.output))
 for (const name of readdirSync(out).filter((file) => file.endsWith('.tgz'))) console.log(join(out, name))

@@ -62,7 +62,13 @@ function versions() {
   const lock = JSON.parse(read('package-lock.json'))
   lock.version = lock.packages[''].version = version
   const crates = read('Cargo.lock').replace(/(name = "asyncfd-(?:core|node)"\nversion = )".*"/g, `$1"${version}"`)
+  const standIns = readdirSync(join(root, 'compat')).map((folder) => {
+    const path = `compat/${folder}/package.json`
+    const pinned = read(path).replace(/("version": )".*"/, `$1"${version}"`)
+    return [path, pinned.replace(/("asyncfd": )".*"/, `$1"^${version}"`)]
+  })
   return {
+    ...Object.fromEntries(standIns),
     'package-lock.json': `${JSON.stringify(lock, null, 2)}\n`,
     'Cargo.toml': read('Cargo.toml').replace(/(\[workspace\.package\]\nversion = )".*"/, `$1"${version}"`),
     'Cargo.lock': crates,

@@ -5,7 +5,7 @@
  *   npm run release -- 0.2.0                  [Unreleased] becomes 0.2.0 everywhere; commits and tags that, pushes nothing
  *   node scripts/release.mjs check v0.2.0     ends with 1 unless the checkout is that version, and the changelog has it
  *   node scripts/release.mjs notes v0.2.0     prints what the changelog says of it
- *   node scripts/release.mjs publish          publishes the tarballs of `npm run pack -- --all`, the main package last
+ *   node scripts/release.mjs publish          publishes the tarballs of `npm run pack -- --all`
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -60,7 +60,10 @@ async function publish() {
   const tarballs = (existsSync(folder) ? readdirSync(folder) : []).filter((file) => file.endsWith(`-${manifest.version}.tgz`))
   const main = `${manifest.name}-${manifest.version}.tgz`
   if (!tarballs.includes(main)) fail('there is no tarball of the main package: npm run pack -- --all')
-  for (const tarball of [...tarballs.filter((file) => file !== main), main]) {
+  // The platforms first, so that whoever installs the main package finds them; then those that depend on it.
+  const platforms = new Set(readdirSync(join(root, 'npm')).map((name) => `${manifest.name}-${name}-${manifest.version}.tgz`))
+  const rank = (file) => (platforms.has(file) ? 0 : file === main ? 1 : 2)
+  for (const tarball of tarballs.toSorted((a, b) => rank(a) - rank(b))) {
     const name = tarball.slice(0, -`-${manifest.version}.tgz`.length)
     const there = await run(npm, ['view', `${name}@${manifest.version}`, 'version'])
     if (there.code === 0 && there.output.trim() !== '') console.log(`${name} is published already`)

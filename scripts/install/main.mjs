@@ -162,7 +162,8 @@ function project(name, manifest = { private: true }) {
 const packed = folder('packed')
 const packing = async () => {
   await expect(root, process.execPath, [join(root, 'scripts/pack.mjs'), '--out', packed], { env: { PATH: process.env.PATH } })
-  for (const name of [NAME, PACKAGE]) {
+  const standIns = readdirSync(join(root, 'compat')).map((name) => json(join(root, 'compat', name, 'package.json')).name)
+  for (const name of [NAME, PACKAGE, ...standIns]) {
     await expect(place, 'npm', ['publish', join(packed, `${name}-${VERSION}.tgz`)])
     const { scripts = {}, gypfile } = json(join(packed, name, 'package.json'))
     assert.deepEqual([Object.keys(scripts), gypfile], [[], undefined], 'scripts would run at install')

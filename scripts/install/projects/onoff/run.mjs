@@ -3,7 +3,6 @@
  * `value` of a pin is a TCP socket: the kernel tells urgent data on it as it tells an interrupt of a pin, by EPOLLPRI until it is read.
  */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import { reactor } from 'asyncfd'
@@ -162,6 +161,4 @@ rising.unexport()
 bouncing.unexport()
 assert.deepEqual([...pins.keys(), ...values.keys()], [])
 assert.equal(reactor.metrics().registered, 0)
-const [code] = await Promise.all([once(process, 'beforeExit')])
-assert.deepEqual(code, [0])
 console.log('unexported: the process ends by itself')

@@ -1,6 +1,7 @@
 /** serialport on one end of a pseudo-terminal, waiting by our Poller, which the override put into its binding. The other end is ours. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { isMainThread, Worker } from 'node:worker_threads'
 import { Async, reactor } from 'asyncfd'
 import { Poller } from 'asyncfd/compat'
 import * as sys from 'asyncfd/sys'
@@ -80,3 +81,10 @@ console.log('opens and closes: 20 times')
   console.log('disconnected: the port closes with an error')
 }
 assert.equal(reactor.metrics().registered, 0)
+
+if (isMainThread) {
+  // The binding's own poller knows the main thread only.
+  const [code] = await once(new Worker(new URL(import.meta.url), { stdout: true }), 'exit')
+  assert.equal(code, 0)
+  console.log('and all of it once more in a worker')
+}
