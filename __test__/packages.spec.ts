@@ -75,6 +75,7 @@ test('a version that was changed in one place only is found, and written everywh
   t.teardown(() => rmSync(copy, { recursive: true, force: true }))
   for (const path of [
     'npm',
+    'compat',
     'scripts/packages.mjs',
     'scripts/run.mjs',
     'package-lock.json',
@@ -95,6 +96,7 @@ test('a version that was changed in one place only is found, and written everywh
     'npm/linux-x64-gnu/package.json',
     'npm/linux-x64-musl/README.md',
     'npm/linux-s390x-gnu',
+    'compat/epoll/package.json',
     'Cargo.toml',
     'src/platform.ts',
   ])

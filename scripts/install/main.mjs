@@ -216,7 +216,8 @@ for (const runtime of Object.keys(runtimes)) {
 // --- TypeScript -----------------------------------------------------------------------------------------------------
 
 const tsc = join(root, 'node_modules/typescript/bin/tsc')
-const esbuild = tool('esbuild/bin/esbuild')
+/** The binary itself: the file of this name in the package is a script, or by its own install script the binary. */
+const esbuild = [tool(`@esbuild/${process.platform}-${process.arch}/bin/esbuild`)]
 await cell('TypeScript: every subpath has types', () => {
   const { exports } = json(join(main, 'node_modules', NAME, 'package.json'))
   const subpaths = Object.keys(exports).filter((subpath) => subpath !== './package.json')
@@ -255,12 +256,12 @@ for (const [resolution, module] of [
 
 // --- Bundlers -------------------------------------------------------------------------------------------------------
 
-const rolldown = join(root, 'node_modules/rolldown/bin/cli.mjs')
+const rolldown = [process.execPath, join(root, 'node_modules/rolldown/bin/cli.mjs')]
 const bundlers = {
-  'esbuild to ESM': [esbuild, 'esm.mjs', '--bundle', '--platform=node', '--format=esm', '--outfile=out/esbuild.mjs'],
-  'esbuild to CommonJS': [esbuild, 'bundled.mjs', '--bundle', '--platform=node', '--format=cjs', '--outfile=out/esbuild.cjs'],
-  'rolldown to ESM': [rolldown, 'esm.mjs', '--platform', 'node', '--format', 'esm', '--file', 'out/rolldown.mjs'],
-  'rolldown to CommonJS': [rolldown, 'bundled.mjs', '--platform', 'node', '--format', 'cjs', '--file', 'out/rolldown.cjs'],
+  'esbuild to ESM': [...esbuild, 'esm.mjs', '--bundle', '--platform=node', '--format=esm', '--outfile=out/esbuild.mjs'],
+  'esbuild to CommonJS': [...esbuild, 'bundled.mjs', '--bundle', '--platform=node', '--format=cjs', '--outfile=out/esbuild.cjs'],
+  'rolldown to ESM': [...rolldown, 'esm.mjs', '--platform', 'node', '--format', 'esm', '--file', 'out/rolldown.mjs'],
+  'rolldown to CommonJS': [...rolldown, 'bundled.mjs', '--platform', 'node', '--format', 'cjs', '--file', 'out/rolldown.cjs'],
 }
 // CommonJS has no top-level await.
 const source = readFileSync(join(here, 'programs/esm.mjs'), 'utf8')
@@ -268,7 +269,7 @@ const [imports, body] = [/^import .*$/gm, /^(?!import|\/\/).*$/gm].map((lines) =
 writeFileSync(join(main, 'bundled.mjs'), `${imports}\nasync function main() {\n${body}\n}\nmain()\n`)
 for (const [name, [program, ...args]] of Object.entries(bundlers)) {
   await cell(`${name}: the bundle finds the package, or the binary beside it`, async () => {
-    await expect(main, process.execPath, [program, ...args])
+    await expect(main, program, args)
     const file = args.at(-1).replace(/^--outfile=/, '')
     await works(main, 'node', file)
     const alone = folder(`alone/${name}`)

@@ -4,7 +4,7 @@ const { AsyncFd, Interest } = require('asyncfd')
 const sys = require('asyncfd/sys')
 const { exports: subpaths, version } = require('asyncfd/package.json')
 
-for (const subpath of Object.keys(subpaths)) assert(Object.keys(require(`asyncfd${subpath.slice(1)}`)).length > 2, subpath)
+for (const subpath of Object.keys(subpaths)) assert(Object.keys(require(`asyncfd${subpath.slice(1)}`)).length > 1, subpath)
 assert.match(version, /^\d/)
 const [reader, writer] = sys.pipe()
 const fd = new AsyncFd(reader, { interest: Interest.READABLE, owned: true })
