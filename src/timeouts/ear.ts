@@ -47,9 +47,13 @@ export class Ear implements Hearer {
     if (this.#response !== undefined || this.#write !== undefined || this.#idle !== undefined) {
       hear(socket, 'written', this)
     }
+    this.#hearReads()
     const receives = this.#response !== undefined || this.#read !== undefined
-    if (receives) hear(socket, 'pushed', this)
     if (receives || this.#write !== undefined || (this.#idle !== undefined && !ON_NODE)) this.#hearMore()
+  }
+
+  #hearReads(): void {
+    if (this.#response !== undefined || this.#read !== undefined) hear(this.#socket, 'pushed', this)
   }
 
   #hearsMore = false
@@ -62,13 +66,18 @@ export class Ear implements Hearer {
       if (isConsumed(this.#socket)) this.hearPackets()
       this.#hearAbove() // Whoever waited for the connection.
     })
-    if (isEncrypted(this.#socket)) return
-    // Whoever encrypts on top of a socket wants to know when it closes.
+    // Whoever takes a socket over wants to know when it closes: to encrypt on top of it, or for the next request.
     const onListener = (event: string) => {
-      if (event === 'close') queueMicrotask(() => this.#hearAbove())
+      if (event === 'close') queueMicrotask(() => this.#takenOver())
     }
     this.#socket.on('newListener', onListener)
     this.#undo.push(() => this.#socket.off('newListener', onListener))
+    this.#hearAbove()
+  }
+
+  #takenOver(): void {
+    if (this.#ended) return
+    this.#hearReads()
     this.#hearAbove()
   }
 
@@ -87,7 +96,7 @@ export class Ear implements Hearer {
 
   /** Hears of the socket that encrypts on top of this one, if there is one by now. */
   #hearAbove(): void {
-    if (this.#ended || this.#hearsAbove) return
+    if (this.#ended || this.#hearsAbove || isEncrypted(this.#socket)) return
     if (!ON_NODE) {
       this.#hearSocketAbove()
       return

@@ -91,7 +91,10 @@ export function hear(socket: Socket, what: keyof typeof METHODS, hearer: Hearer)
 /** Node's own code calls this when something came. With it replaced there, nothing of the socket itself is another, and no call slower. */
 function hearReads(handle: Handle | null | undefined, heard: Heard): void {
   const own = handle?.onread
-  if (handle == null || typeof own !== 'function' || heard.reads !== undefined) return
+  const { reads } = heard
+  // Node's agents have a function of their own there while nobody uses the connection, and then put back theirs.
+  if (reads !== undefined && reads.handle === handle && own === reads.own) handle.onread = reads.tap
+  if (handle == null || typeof own !== 'function' || reads !== undefined) return
   const { hearers } = heard
   const tap = function (this: Handle, bytes: unknown): unknown {
     for (let i = 0; i < hearers.length; i++) hearers[i]!.onPushed()
