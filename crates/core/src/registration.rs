@@ -1,12 +1,14 @@
 //! A registration: one descriptor in the poller, under a key that outlives neither. The only caller of the unsafe
-//! `Poller::add`.
+//! `Poller::add`, and of epoll's own where there is epoll.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
-use polling::{Event, PollMode, Poller};
+use polling::Poller;
 use rustix::io::Errno;
 
-use crate::interest::{Bits, PRIORITY, READ_CLOSED, READABLE, WRITABLE};
+use crate::interest::Bits;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::interest::READ_CLOSED;
 
 /// Names a registration to the kernel and back: a late event of an ended one carries an old generation and wakes
 /// nobody, though the slot may serve another by then.
@@ -41,11 +43,12 @@ pub enum Trigger {
     Oneshot,
 }
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 impl Trigger {
-    fn mode(self) -> PollMode {
+    fn mode(self) -> polling::PollMode {
         match self {
-            Trigger::Edge => PollMode::Edge,
-            Trigger::Oneshot => PollMode::Oneshot,
+            Trigger::Edge => polling::PollMode::Edge,
+            Trigger::Oneshot => polling::PollMode::Oneshot,
         }
     }
 }
@@ -75,14 +78,10 @@ pub(crate) fn errno(error: std::io::Error) -> Errno {
     Errno::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
-fn event(key: Key, interest: Bits) -> Event {
-    // On 32-bit machines the key is truncated here and written whole by `set_mask`.
-    let mut event = Event::new(key.to_u64() as usize, interest & READABLE != 0, interest & WRITABLE != 0);
-    event.set_priority(interest & PRIORITY != 0);
-    event
-}
-
-/// Puts `fd` into the poller under `key`.
+/// Puts `fd` into the poller under `key`. `polling` never asks for RDHUP and folds PRI into readable, so where there is
+/// epoll the mask is given to it through the poller's own descriptor. At once, and not by an `add` and a `set_mask`: a
+/// thread that collects in between would have two events of one state, the second to be told when it is past.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn add(
     poller: &Poller,
     fd: RawFd,
@@ -90,18 +89,12 @@ pub(crate) fn add(
     interest: Bits,
     trigger: Trigger,
 ) -> Result<(), Errno> {
-    borrow(fd)?;
-    // SAFETY: `add` wants a descriptor that is valid now and deleted before it is dropped. A number that is not open
-    // is answered with EBADF. The descriptor belongs to the user, who may close it first: then epoll and kqueue
-    // forget it themselves (unless duplicated, whose late events carry an old generation), and no memory depends on it.
-    unsafe { poller.add_with_mode(fd, event(key, interest), trigger.mode()) }.map_err(errno)?;
-    set_mask(poller, fd, key, interest | READ_CLOSED, trigger).inspect_err(|_| {
-        let _ = delete(poller, fd);
-    })
+    use rustix::event::epoll;
+    let data = epoll::EventData::new_u64(key.to_u64());
+    epoll::add(poller, borrow(fd)?, data, flags(interest | READ_CLOSED, trigger))
 }
 
-/// Sets what is asked of `fd`, and arms it. `polling` never asks for RDHUP and folds PRI into readable, so on Linux
-/// the mask is set through the poller's own descriptor.
+/// Sets what is asked of `fd`, and arms it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn set_mask(
     poller: &Poller,
@@ -111,12 +104,42 @@ pub(crate) fn set_mask(
     trigger: Trigger,
 ) -> Result<(), Errno> {
     use rustix::event::epoll;
-    let mode = match trigger {
-        Trigger::Edge => epoll::EventFlags::ET,
-        Trigger::Oneshot => epoll::EventFlags::ONESHOT,
-    };
     let data = epoll::EventData::new_u64(key.to_u64());
-    epoll::modify(poller, borrow(fd)?, data, crate::interest::to_epoll(interest) | mode)
+    epoll::modify(poller, borrow(fd)?, data, flags(interest, trigger))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn flags(interest: Bits, trigger: Trigger) -> rustix::event::epoll::EventFlags {
+    use rustix::event::epoll::EventFlags;
+    let mode = match trigger {
+        Trigger::Edge => EventFlags::ET,
+        Trigger::Oneshot => EventFlags::ONESHOT,
+    };
+    crate::interest::to_epoll(interest) | mode
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn event(key: Key, interest: Bits) -> polling::Event {
+    use crate::interest::{PRIORITY, READABLE, WRITABLE};
+    let key = key.to_u64() as usize;
+    let mut event = polling::Event::new(key, interest & READABLE != 0, interest & WRITABLE != 0);
+    event.set_priority(interest & PRIORITY != 0);
+    event
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn add(
+    poller: &Poller,
+    fd: RawFd,
+    key: Key,
+    interest: Bits,
+    trigger: Trigger,
+) -> Result<(), Errno> {
+    borrow(fd)?;
+    // SAFETY: `add` wants a descriptor that is valid now and deleted before it is dropped. A number that is not open
+    // is answered with EBADF. The descriptor belongs to the user, who may close it first: then kqueue forgets it
+    // itself (unless duplicated, whose late events carry an old generation), and no memory depends on it.
+    unsafe { poller.add_with_mode(fd, event(key, interest), trigger.mode()) }.map_err(errno)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

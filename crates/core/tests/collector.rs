@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use asyncfd_core::collector::Buffer;
 use asyncfd_core::interest::{READABLE, WRITABLE};
 use asyncfd_core::{error::Error, probe};
-use common::{Harness, pipe, put};
+use common::{Harness, pipe, put, socketpair};
 use rustix::io::Errno;
 use std::os::fd::AsRawFd;
 
@@ -48,6 +48,38 @@ fn registering_while_another_thread_waits_wakes_it() {
     let key = h.register(&read, READABLE).unwrap().key;
     let events = waiting.join().unwrap();
     assert_eq!((events.len(), events[0].key, events[0].bits), (1, key, READABLE));
+}
+
+#[test]
+fn registering_what_is_ready_is_one_event_though_another_thread_waits() {
+    const PAIRS: usize = 100;
+    let mut h = Harness::new(false);
+    let collector = h.reactor.collector().clone();
+    let (seen, sees) = std::sync::mpsc::channel();
+    let (done, is_done) = std::sync::mpsc::channel();
+    let waiting = std::thread::spawn({
+        let collector = collector.clone();
+        move || {
+            let (mut buffer, mut all) = (Buffer::default(), 0);
+            loop {
+                let mut events = Vec::new();
+                collector.collect(&mut buffer, &mut events, None).unwrap();
+                all += events.len();
+                if is_done.try_recv().is_ok() {
+                    return all;
+                }
+                seen.send(()).unwrap();
+            }
+        }
+    });
+    let pairs: Vec<_> = (0..PAIRS).map(|_| socketpair()).collect();
+    for (one, _) in &pairs {
+        h.register(one, READABLE | WRITABLE).unwrap();
+        sees.recv_timeout(Duration::from_secs(20)).expect("an event was lost");
+    }
+    done.send(()).unwrap();
+    collector.wake();
+    assert_eq!(waiting.join().unwrap(), PAIRS, "a second one would be told when it is past");
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub const READABLE: c_int = 1;
 macro_rules! functions {
     ($($name:ident = $symbol:literal: fn($($arg:ty),*) $(-> $ret:ty)?;)*) => {
         #[derive(Clone, Copy)]
+        #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))] // `backend_fd` is for epoll
         pub struct Uv { $(pub $name: unsafe extern "C" fn($($arg),*) $(-> $ret)?,)* }
 
         impl Uv {
