@@ -121,7 +121,14 @@ const modules = Object.entries(manifest.exports)
     return { name, file, spec: name === '.' ? 'async-fd' : name.slice(2) }
   })
 
-const leaves = ['src/diagnostics.ts', 'src/errors.ts', 'src/interest.ts', 'src/platform.ts', 'src/would-block.ts']
+const leaves = [
+  'src/builtins.ts',
+  'src/diagnostics.ts',
+  'src/errors.ts',
+  'src/interest.ts',
+  'src/platform.ts',
+  'src/would-block.ts',
+]
 /** What src/reactor.ts is made of. */
 const parts = ['src/board.ts', 'src/registration.ts', 'src/timer-queue.ts']
 const prose = [...text.keys()].filter((f) => f !== '__test__/tidy.spec.ts')

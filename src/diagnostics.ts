@@ -5,8 +5,7 @@
  * @module
  */
 import { type Channel, channel } from 'node:diagnostics_channel'
-import { performance } from 'node:perf_hooks'
-import { debuglog } from 'node:util'
+import { util } from './builtins.js'
 import type { TimeoutError } from './errors.js'
 
 /**
@@ -49,7 +48,7 @@ export interface DiagnosticEvents {
   }
 }
 
-const log = debuglog('asyncfd')
+const log = util.debuglog('asyncfd')
 
 /** Whether `NODE_DEBUG` asks for traces. Bun's `debuglog` does not say. */
 export const isTracing = log.enabled ?? /\basyncfd\b|\*/i.test(process.env.NODE_DEBUG ?? '')

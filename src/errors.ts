@@ -5,7 +5,7 @@
  * @module
  */
 import { constants } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
+import { util } from './builtins.js'
 
 /**
  * Codes of errors that are ours alone. Whatever is not here is an errno name or one of Node's `ERR_INVALID_*`.
@@ -137,12 +137,12 @@ export function errnoName(errno: number): string {
 }
 
 /** What errors are in words. Kept, as Node makes it anew for each who asks. */
-let words: ReturnType<typeof getSystemErrorMap> | undefined
+let words: ReturnType<typeof util.getSystemErrorMap> | undefined
 
 /** Makes the error of a failed system call: `errno` is positive, as the kernel gave it. */
 export function systemError(errno: number, syscall: string, fd?: number, hint?: string): AsyncFdError {
   const code = errnoName(errno)
-  words ??= getSystemErrorMap?.()
+  words ??= util.getSystemErrorMap?.()
   const text = words?.get(-errno)?.[1] ?? 'system call failed'
   const on = fd === undefined ? '' : ` fd ${fd}`
   const error = new AsyncFdError(`${code}: ${text}, ${syscall}${on}${hint === undefined ? '' : `: ${hint}`}`, code)

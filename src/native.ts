@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type * as Native from '../index.js'
+import { fs, later } from './builtins.js'
 import { AsyncFdError, ErrorCode } from './errors.js'
 import { type Platform, PREBUILT, platform, platformName, VERSION } from './platform.js'
 
@@ -43,7 +42,7 @@ function load(): Binding {
   const from = locate(platformName(system))
   let loaded: Binding
   try {
-    const require = createRequire(here())
+    const require = later.module().createRequire(here())
     path = require.resolve(from)
     loaded = require(path) as Binding
   } catch (cause) {
@@ -63,7 +62,7 @@ function load(): Binding {
 function locate(name: string): string {
   const folder = dirname(here())
   const beside = [folder, dirname(folder)].map((place) => join(place, `asyncfd.${name}.node`))
-  return process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? beside.find((path) => existsSync(path)) ?? `asyncfd-${name}`
+  return process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? beside.find((path) => fs.existsSync(path)) ?? `asyncfd-${name}`
 }
 
 const BUILD =

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { closeSync, openSync, readSync } from 'node:fs'
 import { machine } from 'node:os'
+import { fs } from './builtins.js'
 
 /** The version of this package. A binary of another one is refused. */
 export const VERSION = '0.1.0'
@@ -35,11 +35,11 @@ export interface Platform {
 function libc(program: string): 'glibc' | 'musl' {
   try {
     const head = Buffer.alloc(4096)
-    const fd = openSync(program, 'r')
+    const fd = fs.openSync(program, 'r')
     try {
-      readSync(fd, head)
+      fs.readSync(fd, head)
     } finally {
-      closeSync(fd)
+      fs.closeSync(fd)
     }
     return head.includes('/ld-musl-') ? 'musl' : 'glibc'
   } catch {

@@ -5,10 +5,10 @@
  * @module
  */
 // Imported, as the globals of these names are getters and cost more than what they get.
-import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
 import * as board from './board.js'
 import { Board } from './board.js'
+import { later } from './builtins.js'
 import { isTracing, trace } from './diagnostics.js'
 import { ErrorCode, invalidArgValue, stateError, systemError } from './errors.js'
 import { type NativeReactor, native } from './native.js'
@@ -95,6 +95,8 @@ const ADVICE: Record<string, string> = {
 }
 
 export class Reactor {
+  /** Loaded with the reactor, not at import: it takes 2 ms. */
+  readonly #clock = later.performance()
   readonly board = new Board()
   readonly timers = new TimerQueue(this)
   /** The instant at which the clock stands still, or null while it runs. */
@@ -130,7 +132,7 @@ export class Reactor {
     this.#probe = binding.probeFd
     const { control, slots, timers } = this.board
     const memory = [control.buffer, slots.buffer, timers.buffer] as const
-    this.#native = new binding.NativeReactor(driver === 'threaded', oneshot, ...memory, performance.now(), () => this.#call())
+    this.#native = new binding.NativeReactor(driver === 'threaded', oneshot, ...memory, this.#clock.now(), () => this.#call())
     this.#collectAgain = this.#native.collectAgain()
     this.edge = this.#native.isEdge
     if (isTracing) trace('reactor: %s driver, %s', driver, this.edge ? 'edge' : 'oneshot')
@@ -351,7 +353,7 @@ export class Reactor {
   /** Looks at the clock now and then: whether the event loop should have its turn. */
   #isLate(begun: number): boolean {
     if (begun % ENTRIES_PER_LOOK !== ENTRIES_PER_LOOK - 1) return false
-    const now = performance.now()
+    const now = this.#clock.now()
     if (this.#until === 0) this.#until = now + DISPATCH_BUDGET_MS
     return now > this.#until
   }
@@ -398,7 +400,7 @@ export class Reactor {
 
   /** Milliseconds on a monotonic clock: that of `performance.now()` until it is first paused. */
   now(): number {
-    return this.#pausedAt ?? performance.now() + this.#ahead
+    return this.#pausedAt ?? this.#clock.now() + this.#ahead
   }
 
   get isPaused(): boolean {
@@ -408,7 +410,7 @@ export class Reactor {
   /** Stops time at `instant`, or moves stopped time to it; null lets it run on from there. */
   pauseClock(instant: number | null): void {
     // Read before the native side reads its own: what it finds due is due here as well.
-    if (instant === null && this.#pausedAt !== null) this.#ahead = this.#pausedAt - performance.now()
+    if (instant === null && this.#pausedAt !== null) this.#ahead = this.#pausedAt - this.#clock.now()
     this.#pausedAt = instant
     this.#native.pauseClock(instant)
     this.#native.flush()
@@ -464,8 +466,8 @@ export class Reactor {
    */
   #breathe(): void {
     if (this.#held) return
-    if (this.#dispatches++ === 0) this.#breathed = performance.now()
-    else if (this.#dispatches < DISPATCHES_PER_BREATH && performance.now() - this.#breathed < DISPATCH_BUDGET_MS) return
+    if (this.#dispatches++ === 0) this.#breathed = this.#clock.now()
+    else if (this.#dispatches < DISPATCHES_PER_BREATH && this.#clock.now() - this.#breathed < DISPATCH_BUDGET_MS) return
     else this.#holdBack()
   }
 

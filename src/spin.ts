@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { performance } from 'node:perf_hooks'
 import { tell } from './diagnostics.js'
 import type { Registration } from './registration.js'
 

@@ -3,14 +3,15 @@
  *
  * @module
  */
-import {
+import type {
   Duplex,
-  type DuplexOptions as NodeDuplexOptions,
-  type ReadableOptions as NodeReadableOptions,
-  type WritableOptions as NodeWritableOptions,
+  DuplexOptions as NodeDuplexOptions,
+  ReadableOptions as NodeReadableOptions,
+  WritableOptions as NodeWritableOptions,
   Readable,
   Writable,
 } from 'node:stream'
+import { later } from '../builtins.js'
 import { invalidArgType } from '../errors.js'
 import { checkOptions } from '../sys/result.js'
 import { copyReader, type ReadChunk } from './chunks.js'
@@ -134,7 +135,7 @@ function writableMethods(methods: Methods) {
 
 export function toReadable(port: Port, options: ReadableOptions = {}): Readable {
   const methods = new Methods(port, options)
-  const stream: Readable = new Readable({
+  const stream: Readable = new (later.stream().Readable)({
     highWaterMark: BLOCK,
     ...options,
     read: () => void methods.read(stream),
@@ -145,7 +146,7 @@ export function toReadable(port: Port, options: ReadableOptions = {}): Readable 
 
 export function toWritable(port: Port, options: WritableOptions = {}): Writable {
   const methods = new Methods(port, options)
-  return new Writable({
+  return new (later.stream().Writable)({
     ...options,
     decodeStrings: true,
     ...writableMethods(methods),
@@ -155,7 +156,7 @@ export function toWritable(port: Port, options: WritableOptions = {}): Writable 
 
 export function toDuplex(port: Port, options: DuplexOptions = {}): Duplex {
   const methods = new Methods(port, options)
-  const stream: Duplex = new Duplex({
+  const stream: Duplex = new (later.stream().Duplex)({
     readableHighWaterMark: BLOCK,
     ...options,
     decodeStrings: true,

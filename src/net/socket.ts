@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { inspect } from 'node:util'
+
 import { AsyncFd } from '../async-fd.js'
+import { util } from '../builtins.js'
 import { Interest } from '../interest.js'
 import { Kind } from '../io/kind.js'
 import { Port } from '../io/port.js'
@@ -143,7 +144,7 @@ export abstract class Socket implements AsyncDisposable {
   }
 
   /** What `console.log` shows. */
-  [inspect.custom](): string {
-    return `${this.constructor.name} { fd: ${this.fd}, ${this.closed ? 'closed' : inspect(this.localAddress)} }`
+  [util.inspect.custom](): string {
+    return `${this.constructor.name} { fd: ${this.fd}, ${this.closed ? 'closed' : util.inspect(this.localAddress)} }`
   }
 }

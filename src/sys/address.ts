@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { isIP } from 'node:net'
 import { constants } from 'node:os'
+import { later } from '../builtins.js'
 import { invalidArgType, invalidArgValue, systemError } from '../errors.js'
 import { byteLengthOf, isUint8Array } from './bytes.js'
 import { integer } from './result.js'
@@ -104,7 +104,7 @@ export function putAddress(address: SocketAddressInput, syscall: string): Uint8A
 function putInet(address: Exclude<SocketAddressInput, UnixAddress | Uint8Array>): Uint8Array {
   const ip = address.address
   if (typeof ip !== 'string') throw invalidArgType('address.address', 'of type string', ip)
-  const version = isIP(ip)
+  const version = later.net().isIP(ip)
   if (version === 0) throw invalidArgValue('address.address', 'must be an IP address; names are not looked up here', ip)
   const { family } = address
   if (family !== undefined && family !== version && family !== `IPv${version}`) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { inspect } from 'node:util'
+import { util } from '../builtins.js'
 import { ErrorCode, stateError } from '../errors.js'
 import { native } from '../native.js'
 import { fdOf } from './fd-source.js'
@@ -58,7 +58,7 @@ export class OwnedFd implements Disposable {
   }
 
   /** What `console.log` shows. */
-  [inspect.custom](): string {
+  [util.inspect.custom](): string {
     return this.#fd === -1 ? 'OwnedFd { closed }' : `OwnedFd { fd: ${this.#fd} }`
   }
 }
