@@ -213,6 +213,11 @@ for (const runtime of Object.keys(runtimes)) {
   await cell(`${shown}: a worker`, () => works(main, runtime, 'worker.mjs', /works\nworks\nworker ended with 0/))
 }
 
+await cell('npx asyncfd: doctor, and the demo of a blocked loop', async () => {
+  assert.match(await expect(main, 'npm', ['exec', '--', NAME, 'doctor']), /✓ binding .*node_modules.*Everything works/s)
+  assert.match(await expect(main, 'npm', ['exec', '--', NAME, 'demo', 'blocked']), /Only the silent peer was to blame/)
+})
+
 // --- TypeScript -----------------------------------------------------------------------------------------------------
 
 const tsc = join(root, 'node_modules/typescript/bin/tsc')
