@@ -76,6 +76,8 @@ interface One {
 }
 
 const { POLLIN, POLLOUT } = sys.constants
+/** The end of what the peer writes; where the kernel does not tell, that it writes. */
+const POLLRDHUP = process.platform === 'linux' ? 0x2000 : POLLIN
 const fdOf = (socket: Socket) => (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1
 
 function kernelHas(socket: Socket, events: number): boolean | null {
@@ -102,23 +104,32 @@ function connect(peers: Peers, transport: Transport, phase: BlockedPhase, answer
   return transport === 'unix' ? net.connect({ path }) : net.connect({ host, port })
 }
 
-/** More than the kernel takes at once, of either kind. */
-const LARGE = { true: Buffer.alloc(30_000_000, 'd'), false: Buffer.alloc(30_000_000, 'n') }
+/** What is written at once, of either kind. */
+const PIECE = { true: Buffer.alloc(65_536, 'd'), false: Buffer.alloc(65_536, 'n') }
 
-/** Waits until the kernel takes no more of what is queued. */
-async function untilFull(socket: Socket): Promise<void> {
+/**
+ * Writes until the kernel takes no more: one piece stays queued, and goes in one turn of the loop when the peer reads on. A peer that had to
+ * read much would be silent for longer than the limit on a busy machine. `taken` is called with each piece that is gone.
+ */
+async function untilFull(socket: Socket, piece: Buffer, taken: () => void): Promise<void> {
   const { _handle: handle } = socket as unknown as { _handle: { writeQueueSize: number; _parent?: { writeQueueSize: number } } }
   const queued = () => (handle._parent ?? handle).writeQueueSize
-  for (let same = 0, last = -1; same < 3; last = queued()) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    same = queued() === last ? same + 1 : 0
+  for (let same = 0; same < 4; ) {
+    if (queued() === 0) {
+      socket.write(piece, taken)
+      same = 0
+      await turns(1)
+    } else {
+      await new Promise((resolve) => setTimeout(resolve, 15))
+      same++
+    }
   }
 }
 
 /** Brings a socket to where the phase begins. The second function begins it: `limit` puts the limit on. */
 async function bring(peers: Peers, transport: Transport, phase: BlockedPhase, answers: boolean): Promise<(limit: Limit) => One> {
   const socket = connect(peers, transport, phase, answers)
-  const events = phase === 'connect' || phase === 'write' ? POLLOUT : POLLIN
+  const events = phase === 'connect' || phase === 'write' ? POLLOUT : phase === 'total' ? POLLRDHUP : POLLIN
   const ready = () => (phase === 'lookup' ? null : kernelHas(socket, events))
   const one: One = { socket, answers, ready, error: null, done: false }
   socket.on('error', (error) => {
@@ -128,13 +139,16 @@ async function bring(peers: Peers, transport: Transport, phase: BlockedPhase, an
     one.done = true
   })
   const end = () => void socket.destroy()
+  let begun = false
   const early = phase === 'lookup' || phase === 'connect'
   if (!early && phase !== 'secureConnect') await once(socket, transport === 'tls' ? 'secureConnect' : 'connect')
   if (phase === 'write') {
-    socket.write(LARGE[`${answers}`], end)
-    await untilFull(socket)
+    await untilFull(socket, PIECE[`${answers}`], () => {
+      if (begun) end()
+    })
   }
   return (limit) => {
+    begun = true
     limit(socket, phase)
     if (early) socket.on('connect', end)
     else if (phase === 'secureConnect') socket.on('secureConnect', end)
