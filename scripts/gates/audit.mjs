@@ -5,7 +5,7 @@ import { npm, root, run, tail } from '../run.mjs'
 
 const FOLDERS = ['.', 'scripts/runtimes', 'scripts/install']
 for (const folder of FOLDERS) {
-  const result = await run(npm, ['audit', '--audit-level', 'low'], { cwd: join(root, folder), seconds: 60 })
+  const result = await run(npm, ['audit', '--audit-level', 'low', '--loglevel', 'warn'], { cwd: join(root, folder), seconds: 60 })
   if (result.code === 0) continue
   const unanswered = /audit endpoint returned an error|ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN/.test(result.output)
   if (!unanswered) {

@@ -13,6 +13,9 @@ import { root } from '../run.mjs'
 /** Per cent; a few below what it is, so that it tells of new code without specs and not of every line. */
 const FLOOR = 94
 
+/** A program that has a suite of its own. */
+const DEMO = /^src\/cli\/demo/
+
 const place = join(root, 'build/coverage')
 const dist = join(root, 'dist')
 const reports = existsSync(place) ? readdirSync(place).filter((name) => name.startsWith('coverage-')) : []
@@ -47,7 +50,9 @@ for (const [file, total] of ran) {
     for (const { index } of text.matchAll(/[\w$#"'`]+/g)) {
       const { originalSource, originalLine, generatedLine } = map.findEntry(row, index)
       if (generatedLine !== row || originalSource === undefined) continue
-      const key = `${relative(root, resolve(dirname(file), originalSource))}:${originalLine + 1}`
+      const source = relative(root, resolve(dirname(file), originalSource))
+      if (DEMO.test(source)) continue
+      const key = `${source}:${originalLine + 1}`
       lines.set(key, lines.get(key) || total[at + index] === 1)
     }
     at += text.length + 1
