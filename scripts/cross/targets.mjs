@@ -33,8 +33,7 @@ export const targets = {
     deb: 'armhf',
     qemu: 'qemu-arm',
     nodes: [
-      { deb: true, specs: SPECS }, // with libuv in a library of its own
-      { npm: 'armv7-node20', specs: FEW }, // 20.11, the newest that npm has, with libuv inside
+      { deb: true, specs: SPECS }, // with libuv in a library of its own; npm's newest, 20.11, is older than what we support
     ],
   },
   x64: {
