@@ -346,7 +346,7 @@ for (const kind of Object.keys(kinds)) {
     const again = 'path' in to ? UnixStream.connect(to) : TcpStream.connect(to)
     const { code } = (await t.throwsAsync<NodeError>(again as Promise<unknown>)) as NodeError
     // Reset, if another process has taken the number of the port by now and gives it up.
-    t.true(['ECONNREFUSED', 'ENOENT', 'ECONNRESET'].includes(code), code)
+    t.true(['ECONNREFUSED', 'ENOENT', 'ECONNRESET'].includes(String(code)), code)
   })
 
   test(`${kind}: a connection that was reset while it waited in the queue is accepted, and the next as well`, async (t) => {
