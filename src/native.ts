@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import type * as Native from '../index.js'
 import { fs, later } from './builtins.js'
 import { AsyncFdError, ErrorCode } from './errors.js'
-import { type Platform, PREBUILT, platform, platformName, VERSION } from './platform.js'
+import { glibcVersion, type Platform, PREBUILT, platform, platformName, VERSION } from './platform.js'
 
 export type Binding = typeof Native
 export type { NativeReactor } from '../index.js'
@@ -92,7 +92,5 @@ function describe({ os, cpu, libc }: Platform): string {
 function reason(message: string): string {
   const glibc = /version [`'"]GLIBC_([\d.]+)['"] not found/.exec(message)?.[1]
   if (glibc === undefined) return message.trim().replace(/\.$/, '')
-  Object.assign(process.report ?? {}, { excludeNetwork: true }) // it would ask name servers
-  const { header } = (process.report?.getReport() ?? {}) as { header?: { glibcVersionRuntime?: string } }
-  return `it needs glibc ${glibc} and this system has ${header?.glibcVersionRuntime ?? 'an older one'}`
+  return `it needs glibc ${glibc} and this system has ${glibcVersion() ?? 'an older one'}`
 }

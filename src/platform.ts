@@ -61,3 +61,10 @@ export function platformName({ os, cpu, libc }: Platform): string {
   const hardFloat = cpu.startsWith('arm') && cpu !== 'arm64' ? 'eabihf' : ''
   return `${os}-${cpu}-${libc === 'musl' ? 'musl' : 'gnu'}${hardFloat}`
 }
+
+/** The version of glibc that this process runs with, where the runtime tells it. */
+export function glibcVersion(): string | undefined {
+  Object.assign(process.report ?? {}, { excludeNetwork: true }) // it would ask name servers
+  const { header } = (process.report?.getReport() ?? {}) as { header?: { glibcVersionRuntime?: string } }
+  return header?.glibcVersionRuntime
+}

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
+import { glibcVersion } from '../platform.js'
 
 const read = (path: string): string | null => {
   try {
@@ -19,16 +20,10 @@ export function runtime(): string {
   return bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${node}`
 }
 
-interface Report {
-  header: { glibcVersionRuntime?: string }
-}
-
 /** The system, its kernel and its C library. */
 export function platform(): string {
-  Object.assign(process.report ?? {}, { excludeNetwork: true }) // it would ask name servers
-  const header = (process.report?.getReport() as unknown as Report | undefined)?.header
-  const libc =
-    process.platform !== 'linux' ? '' : header?.glibcVersionRuntime ? `, glibc ${header.glibcVersionRuntime}` : ', libc unknown'
+  const glibc = glibcVersion()
+  const libc = process.platform !== 'linux' ? '' : glibc ? `, glibc ${glibc}` : ', libc unknown'
   return `${process.platform}-${process.arch}, kernel ${release()}${libc}`
 }
 
