@@ -56,7 +56,14 @@ const lookup = (_: unknown, __: unknown, done: unknown): void => {
   ])
   if (chance(0.1)) throw new Thrown('a lookup')
   if (chance(0.2)) answer[1] = junk()
-  setImmediate(() => (done as Callable)(...answer))
+  setImmediate(() => {
+    try {
+      ;(done as Callable)(...answer)
+    } catch (error) {
+      // A connect of Node's own throws at its caller when an address is a symbol.
+      if (!/^\s+at emitLookup/m.test((error as Error).stack ?? '')) throw error
+    }
+  })
 }
 
 function target(): Record<string, unknown> {

@@ -1,13 +1,8 @@
 /**
- * Modules of Node's by another way than `import`, which reads every property of theirs: behind some is half of Node (the streams behind
- * `fs.ReadStream`, MIME types behind `util`), so that importing asyncfd would take twice as long.
+ * Modules of Node's that are loaded when somebody needs them. The others are imported as usual: scripts/bundle.mjs makes those imports cheap.
  *
  * @module
  */
-export const fs = process.getBuiltinModule('node:fs')
-export const util = process.getBuiltinModule('node:util')
-
-/** These are not even loaded before somebody needs them. */
 export const later = {
   module: () => process.getBuiltinModule('node:module'),
   net: () => process.getBuiltinModule('node:net'),

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Channel, channel } from 'node:diagnostics_channel'
-import { util } from './builtins.js'
+import * as util from 'node:util'
 import type { TimeoutError } from './errors.js'
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 import { constants } from 'node:os'
-import { util } from './builtins.js'
+import * as util from 'node:util'
 
 /**
  * Codes of errors that are ours alone. Whatever is not here is an errno name or one of Node's `ERR_INVALID_*`.

@@ -4,10 +4,11 @@
  *
  * @module
  */
+import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type * as Native from '../index.js'
-import { fs, later } from './builtins.js'
+import { later } from './builtins.js'
 import { AsyncFdError, ErrorCode } from './errors.js'
 import { glibcVersion, type Platform, PREBUILT, platform, platformName, VERSION } from './platform.js'
 

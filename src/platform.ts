@@ -3,8 +3,9 @@
  *
  * @module
  */
+
+import * as fs from 'node:fs'
 import { machine } from 'node:os'
-import { fs } from './builtins.js'
 
 /** The version of this package. A binary of another one is refused. */
 export const VERSION = '0.1.0'

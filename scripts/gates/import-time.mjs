@@ -11,7 +11,7 @@ import { root } from '../run.mjs'
 
 const ROUNDS = 21
 const BUDGET_MS = 10
-const MOST_OF_UNDICI = 0.2
+const MOST_OF_UNDICI = 0.15
 const MOST_FILES = 2
 
 const place = join(root, 'build/import-time')

@@ -4,8 +4,8 @@
  * @module
  */
 
+import * as util from 'node:util'
 import { AsyncFd } from '../async-fd.js'
-import { util } from '../builtins.js'
 import { Interest } from '../interest.js'
 import { Kind } from '../io/kind.js'
 import { Port } from '../io/port.js'

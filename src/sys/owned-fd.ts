@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { util } from '../builtins.js'
+import * as util from 'node:util'
 import { ErrorCode, stateError } from '../errors.js'
 import { native } from '../native.js'
 import { fdOf } from './fd-source.js'
