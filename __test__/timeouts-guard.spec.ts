@@ -633,6 +633,41 @@ onStoppedTime('a socket that is encrypted later: what is asked above and gets no
   t.is(fate.phase, 'response')
 })
 
+if (ON_NODE) {
+  onStoppedTime(
+    'a socket of Node keeps its shape: two guards hear at its handle, which is as it was when both have ended',
+    async (t) => {
+      const [socket, peer] = await connectedPair(t, narrow(t))
+      const handle = (socket as unknown as { _handle: { onread: unknown } })._handle
+      const shape = () => [Reflect.ownKeys(socket), Reflect.ownKeys(Object.getPrototypeOf(socket))]
+      const [before, prototype, { onread }] = [shape(), Object.getPrototypeOf(handle), handle]
+      const first = withTimeouts(socket, { idle: 1000, response: 1000, read: 1000, write: 1000 })
+      const second = withTimeouts(socket, { read: 50, write: 50 })
+      t.deepEqual(shape(), before)
+      t.true(handle instanceof prototype.constructor)
+      first[Symbol.dispose]()
+      const fate = new Fate(socket)
+      socket.resume()
+      await pass(40)
+      peer.write('x')
+      await turns()
+      await pass(40)
+      t.is(fate.phase, undefined, 'the other one still hears what comes')
+      second[Symbol.dispose]()
+      t.is(Object.getPrototypeOf(handle), prototype)
+      t.is(handle.onread, onread)
+      const third = withTimeouts(socket, { write: 50 })
+      third.update({ write: 0, read: 1000 })
+      third.update({ read: 0, write: 60 })
+      socket.write(Buffer.alloc(30_000_000))
+      await pass(59)
+      t.is(fate.phase, undefined)
+      await pass(9)
+      t.is(fate.phase, 'write', 'and who comes later hears what is written')
+    },
+  )
+}
+
 // Deno takes whatever is written to a TLS socket at once.
 if (!ON_DENO) {
   onStoppedTime('a socket that is encrypted later: a peer that reads nothing', async (t) => {

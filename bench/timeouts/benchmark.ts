@@ -7,7 +7,7 @@
 import { script, start } from '../harness/child.js'
 import type { Measured } from '../harness/measure.js'
 import { type Entry, figure, interleave } from '../harness/rounds.js'
-import { LOAD_CORE, load, Server } from '../harness/server.js'
+import { LOAD_CORE, Server } from '../harness/server.js'
 import { ratio, spread } from '../harness/stats.js'
 import type { Bar, Group, Row } from '../harness/table.js'
 import type { Benchmark, Effort } from '../main.js'
@@ -25,16 +25,17 @@ const KINDS: Record<string, string> = {
   'socket.setTimeout': 'set-timeout',
 }
 
-async function* packets({ rounds, ms }: Effort): AsyncGenerator<Group> {
+async function* packets({ rounds }: Effort): AsyncGenerator<Group> {
   const title = `Echo of 64 bytes by node:net, ${CONNECTIONS} connections: messages per second of CPU`
-  const run = (kind: string) => async () => {
-    const measured = await load(server(kind), 'load', CONNECTIONS, 64, ms * LOAD_FACTOR)
-    return { ...measured, perCpuSecond: (measured.perSecond! * ms * LOAD_FACTOR) / measured.cpuMs! }
+  const kinds = Object.values(KINDS)
+  const args = [script('timeouts/packets.js'), String(CONNECTIONS)]
+  const run = () => {
+    // Each of the servers is the first to start now and then.
+    kinds.unshift(kinds.pop()!)
+    return start(process.execPath, [...args, ...kinds], LOAD_CORE).measured
   }
-  const entries: Entry[] = Object.entries(KINDS).map(([name, kind]) => ({ name, run: run(kind) }))
-  // Many short rounds: a hundredth is what is looked for.
-  const done = await interleave(title, entries, rounds * 3)
-  const of = (name: string) => figure(done, name, 'perCpuSecond')
+  const done = await interleave(title, [{ name: title, run }], rounds * 2)
+  const of = (name: string) => figure(done, title, KINDS[name]!)
   const bars: Record<string, Bar> = { 'idle, read, write and total': { at: 'least', value: 0.98 } }
   const rows = Object.keys(KINDS).map((name): Row => {
     const shown = { name, figure: perSecond(spread(of(name)).median) }

@@ -5,10 +5,11 @@
  */
 import type { Socket } from 'node:net'
 import { ON_NODE } from '../reactor.js'
+import { hearHandle, unhearHandle } from './handle-taps.js'
 import type { Idle, Limit, Read, Response, Write } from './limit.js'
 import type { Phase } from './phases.js'
 import { type Hearer, hear, hearAbove, unhear } from './taps.js'
-import { isCarrier, isConsumed, isEncrypted, isHandshaking, sentAgo, socketAbove } from './traffic.js'
+import { inside, isCarrier, isConsumed, isEncrypted, isHandshaking, sentAgo, socketAbove } from './traffic.js'
 
 export class Ear implements Hearer {
   readonly #socket: Socket
@@ -44,16 +45,21 @@ export class Ear implements Hearer {
     const socket = this.#socket
     // Where the kernel knows when something was written, it is asked.
     if (this.#idle !== undefined && sentAgo(socket) !== null) this.#idle = undefined
-    if (this.#response !== undefined || this.#write !== undefined || this.#idle !== undefined) {
-      hear(socket, 'written', this)
-    }
-    this.#hearReads()
+    this.#hear()
     const receives = this.#response !== undefined || this.#read !== undefined
     if (receives || this.#write !== undefined || (this.#idle !== undefined && !ON_NODE)) this.#hearMore()
   }
 
-  #hearReads(): void {
-    if (this.#response !== undefined || this.#read !== undefined) hear(this.#socket, 'pushed', this)
+  /** What the socket itself writes and receives: heard at its handle, where the runtime shows that. */
+  #hear(): void {
+    const [idle, response, read, write] = [this.#idle, this.#response, this.#read, this.#write]
+    const reads = [response, read].filter((limit) => limit !== undefined)
+    const writes = [idle, response, write].filter((limit) => limit !== undefined)
+    const { _handle: handle } = inside(this.#socket)
+    if (ON_NODE && handle != null) hearHandle(handle, this, { reads, writes })
+    if (ON_NODE) return
+    if (writes.length > 0) hear(this.#socket, 'written', this)
+    if (reads.length > 0) hear(this.#socket, 'pushed', this)
   }
 
   #hearsMore = false
@@ -77,7 +83,7 @@ export class Ear implements Hearer {
 
   #takenOver(): void {
     if (this.#ended) return
-    this.#hearReads()
+    this.#hear()
     this.#hearAbove()
   }
 
@@ -158,6 +164,8 @@ export class Ear implements Hearer {
 
   end(): void {
     this.#ended = true
+    const { _handle: handle } = inside(this.#socket)
+    if (ON_NODE && handle != null) unhearHandle(handle, this)
     unhear(this.#socket, this)
     for (const undo of this.#undo.splice(0)) undo()
   }

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Socket } from 'node:net'
-import { theReactor } from '../reactor.js'
+import { ON_NODE, theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
 import type { Phase } from './phases.js'
 import { afterPollPhase } from './poll-phase.js'
@@ -256,7 +256,10 @@ export class Write extends TrafficLimit {
 
   /** Bytes were written, or queued. */
   wrote(): void {
-    if (this.running && this.id === -1 && isQueued(this.socket)) this.mayHaveWritten()
+    if (!this.running) return
+    if (this.id === -1 && isQueued(this.socket)) this.mayHaveWritten()
+    // A write of Node's begins when the one before is over: nothing was queued until now. For others the counters tell.
+    else if (this.id !== -1 && ON_NODE && isEncrypted(this.socket)) this.since = theReactor().now()
   }
 
   /** A socket that encrypts on top of this one is about to write, or reads. */
@@ -324,15 +327,18 @@ export class Response extends Counted {
   /** It waits for a write. What is queued now counts as one. */
   protected override begin(): void {
     this.came()
-    if (isSending(this.socket)) this.wrote()
+    if (isSending(this.socket)) this.#await(true)
   }
 
   /** Bytes were written, or queued. */
   wrote(): void {
-    if (!this.running || this.#waiting) return
+    if (this.running && !this.#waiting) this.#await(isQueued(this.socket))
+  }
+
+  #await(sending: boolean): void {
     this.#waiting = true
     this.since = theReactor().now()
-    this.look()
+    this.seen = counters(this.socket, sending)
     if (this.id === -1) this.arm(this.ms * LATE)
   }
 
@@ -356,7 +362,7 @@ export class Response extends Counted {
   #hasWritten(): boolean {
     if (this.#handed === -1 || handed(this.socket) === this.#handed) return false
     const { since } = this
-    this.wrote()
+    this.#await(isSending(this.socket))
     this.since = since
     return true
   }

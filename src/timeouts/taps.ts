@@ -5,8 +5,7 @@
  * @module
  */
 import type { Socket } from 'node:net'
-import { ON_NODE } from '../reactor.js'
-import { type Handle, inside } from './traffic.js'
+import { inside } from './traffic.js'
 
 /** Who hears. All are called in the midst of the socket's work, and must not throw. */
 export interface Hearer {
@@ -32,7 +31,6 @@ type Name = (typeof METHODS)[keyof typeof METHODS][number]
 /** Who hears a socket, and the methods that it had before. */
 interface Heard {
   readonly hearers: Hearer[]
-  reads?: { handle: Handle; tap: Handle['onread']; own: Handle['onread'] }
   readonly methods: { [name in Name]?: (this: Socket, ...args: unknown[]) => unknown }
   readonly own: Map<Name, PropertyDescriptor | undefined>
 }
@@ -74,10 +72,6 @@ const TAPS = {
 export function hear(socket: Socket, what: keyof typeof METHODS, hearer: Hearer): void {
   const heard = ((socket as HeardSocket)[HEARD] ??= { hearers: [], methods: {}, own: new Map() })
   if (!heard.hearers.includes(hearer)) heard.hearers.push(hearer)
-  if (what === 'pushed' && ON_NODE) {
-    hearReads(inside(socket)._handle, heard)
-    return
-  }
   for (const name of METHODS[what]) {
     const method = inside(socket)[name]
     // Where nothing is written in batches, `_writev` is null.
@@ -86,22 +80,6 @@ export function hear(socket: Socket, what: keyof typeof METHODS, hearer: Hearer)
     heard.own.set(name, Object.getOwnPropertyDescriptor(socket, name))
     Object.defineProperty(socket, name, { value: TAPS[name], configurable: true, writable: true })
   }
-}
-
-/** Node's own code calls this when something came. With it replaced there, nothing of the socket itself is another, and no call slower. */
-function hearReads(handle: Handle | null | undefined, heard: Heard): void {
-  const own = handle?.onread
-  const { reads } = heard
-  // Node's agents have a function of their own there while nobody uses the connection, and then put back theirs.
-  if (reads !== undefined && reads.handle === handle && own === reads.own) handle.onread = reads.tap
-  if (handle == null || typeof own !== 'function' || reads !== undefined) return
-  const { hearers } = heard
-  const tap = function (this: Handle, bytes: unknown): unknown {
-    for (let i = 0; i < hearers.length; i++) hearers[i]!.onPushed()
-    return own.call(this, bytes)
-  }
-  handle.onread = tap
-  heard.reads = { handle, tap, own }
 }
 
 /** Ends {@link hear}. */
@@ -119,12 +97,7 @@ export function unhear(socket: Socket, hearer: Hearer): void {
     restore(socket, name, own)
     heard.own.delete(name)
   }
-  const { reads } = heard
-  if (reads !== undefined && reads.handle.onread === reads.tap) {
-    reads.handle.onread = reads.own
-    delete heard.reads
-  }
-  if (heard.own.size === 0 && heard.reads === undefined) Reflect.deleteProperty(socket, HEARD)
+  if (heard.own.size === 0) Reflect.deleteProperty(socket, HEARD)
 }
 
 /**

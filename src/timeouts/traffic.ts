@@ -109,8 +109,12 @@ export function isSending(socket: Socket): boolean {
   return (rawHandle(socket)?.writeQueueSize ?? socketAbove(socket)?.writableLength ?? 0) > 0
 }
 
-/** {@link isSending} at the end of a write of the socket's own, when Node knows already: what the kernel has taken is over. */
-export const isQueued = (socket: Socket): boolean => (ON_NODE ? socket.writableLength > 0 : isSending(socket))
+/**
+ * {@link isSending} in the midst of a write of the socket's own: Node counts that one until it is over, its handle has given it on; but
+ * one that encrypts may do so later.
+ */
+export const isQueued = (socket: Socket): boolean =>
+  ON_NODE ? isEncrypted(socket) || (rawHandle(socket)?.writeQueueSize ?? 1) > 0 : isSending(socket)
 
 /** What went over a socket so far. */
 export interface Counters {
@@ -119,10 +123,10 @@ export interface Counters {
   readonly sending: boolean
 }
 
-export const counters = (socket: Socket): Counters => ({
+export const counters = (socket: Socket, sending = isSending(socket)): Counters => ({
   received: received(socket),
   accepted: accepted(socket),
-  sending: isSending(socket),
+  sending,
 })
 
 /** Whether somebody reads, so that bytes which come would be taken from the kernel. */

@@ -1,0 +1,126 @@
+/**
+ * What goes through the handle of a socket of Node's, heard there. The socket itself stays as it is: one property more, and Node's code
+ * would meet so many shapes of sockets that V8 looks each of them up, which costs more than a packet's way through all of it.
+ *
+ * @module
+ */
+import type { Handle } from './traffic.js'
+
+/** Is told when something came. Called in the midst of the socket's work, and must not throw; so are the others here. */
+export interface HearsReads {
+  came(): void
+}
+
+/** Is told when bytes were given to the kernel, or queued. */
+export interface HearsWrites {
+  wrote(): void
+}
+
+/** Whom one owner has told. */
+export interface Told {
+  readonly reads: readonly HearsReads[]
+  readonly writes: readonly HearsWrites[]
+}
+
+/** Several in the place of one: mostly there is one, and it is told without a detour. */
+class Each implements HearsReads, HearsWrites {
+  constructor(private readonly all: readonly (HearsReads & HearsWrites)[]) {}
+
+  came(): void {
+    for (const one of this.all) one.came()
+  }
+
+  wrote(): void {
+    for (const one of this.all) one.wrote()
+  }
+}
+
+function together<T extends HearsReads | HearsWrites>(all: readonly T[]): T {
+  return all.length === 1 ? all[0]! : (new Each(all as readonly never[]) as unknown as T)
+}
+
+interface Heard {
+  readonly owners: Map<object, Told>
+  reads: HearsReads
+  writes: HearsWrites
+  /** What is called instead of the handle's own function, and that. */
+  onread?: { tap: Handle['onread']; own: Handle['onread'] }
+}
+
+const HEARD = Symbol('asyncfd.heard')
+type HeardHandle = Handle & { [HEARD]: Heard }
+
+/** Has those of `told` hear of a handle, beside the others; instead of those that the same owner named before. */
+export function hearHandle(handle: Handle, owner: object, told: Told): void {
+  const nobody = together<HearsReads & HearsWrites>([])
+  const heard = ((handle as HeardHandle)[HEARD] ??= { owners: new Map(), reads: nobody, writes: nobody })
+  heard.owners.set(owner, told)
+  tell(heard)
+  if (told.reads.length > 0) hearReads(handle, heard)
+  if (told.writes.length > 0 && !hearsWrites(handle)) {
+    Object.setPrototypeOf(handle, withTaps(Object.getPrototypeOf(handle)))
+  }
+}
+
+function tell(heard: Heard): void {
+  const all = [...heard.owners.values()]
+  heard.reads = together(all.flatMap(({ reads }) => reads))
+  heard.writes = together(all.flatMap(({ writes }) => writes))
+}
+
+/** Ends {@link hearHandle}. Somebody else's on top of ours stays, and ours below it, which tells nobody. */
+export function unhearHandle(handle: Handle, owner: object): void {
+  const heard = (handle as Partial<HeardHandle>)[HEARD]
+  if (heard?.owners.delete(owner) !== true) return
+  tell(heard)
+  if (heard.owners.size > 0) return
+  if (hearsWrites(handle)) Object.setPrototypeOf(handle, Object.getPrototypeOf(Object.getPrototypeOf(handle)))
+  if (heard.onread === undefined || handle.onread !== heard.onread.tap) return
+  handle.onread = heard.onread.own
+  delete heard.onread
+}
+
+/** Node's own code calls `onread` when something came. */
+function hearReads(handle: Handle, heard: Heard): void {
+  const own = handle.onread
+  // Node's agents have a function of their own there while nobody uses the connection, and then put back theirs.
+  if (heard.onread !== undefined && own === heard.onread.own) handle.onread = heard.onread.tap
+  if (typeof own !== 'function' || heard.onread !== undefined) return
+  const tap = function (this: Handle, bytes: unknown): unknown {
+    heard.reads.came()
+    return own.call(this, bytes)
+  }
+  handle.onread = tap
+  heard.onread = { tap, own }
+}
+
+/** What Node writes with (src/stream_base.cc). */
+const WRITES = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String', 'writeAsciiString', 'writeUcs2String'] as const
+type Write = (this: Handle, request: unknown, data: unknown, more: unknown) => unknown
+
+/** From prototypes of handles to ours on top of them, whose writes tell. */
+const tapped = new WeakMap<object, object>()
+
+function hearsWrites(handle: Handle): boolean {
+  const prototype = Object.getPrototypeOf(handle)
+  return tapped.get(Object.getPrototypeOf(prototype)) === prototype
+}
+
+function withTaps(prototype: object): object {
+  let taps = tapped.get(prototype)
+  if (taps === undefined) {
+    taps = Object.create(prototype) as object
+    for (const name of WRITES) {
+      const own = (prototype as Partial<Record<typeof name, Write>>)[name]
+      if (own === undefined) continue
+      const value = function (this: HeardHandle, request: unknown, data: unknown, more: unknown): unknown {
+        const result = own.call(this, request, data, more)
+        this[HEARD].writes.wrote()
+        return result
+      }
+      Object.defineProperty(taps, name, { value, configurable: true, writable: true })
+    }
+    tapped.set(prototype, taps)
+  }
+  return taps
+}
