@@ -128,6 +128,9 @@ async function look(target, file) {
 
 // --- Running --------------------------------------------------------------------------------------------------------
 
+/** What tsconfig.test.json compiles. Beside it in build/ lies what tests leave: named pipes too, which cannot be copied. */
+const COMPILED = ['__test__', 'bench', 'examples', 'fuzz']
+
 /** A copy of this checkout with the binding of the target; the checkout's own stays. */
 function stage(name, target, file) {
   const folder = join(root, 'build/cross', name)
@@ -137,7 +140,7 @@ function stage(name, target, file) {
   const copy = (entry) =>
     cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: (path) => !path.endsWith('.node') })
   for (const entry of readdirSync(root)) if (!left.has(entry)) copy(entry)
-  for (const entry of readdirSync(join(root, 'build'))) if (entry !== 'cross') copy(`build/${entry}`)
+  for (const entry of COMPILED) copy(`build/${entry}`)
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   cpSync(file, join(folder, target.file))
   return folder

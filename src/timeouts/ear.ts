@@ -56,8 +56,12 @@ export class Ear implements Hearer {
     const reads = [response, read].filter((limit) => limit !== undefined)
     const writes = [idle, response, write].filter((limit) => limit !== undefined)
     const { _handle: handle } = inside(this.#socket)
-    if (ON_NODE && handle != null) hearHandle(handle, this, { reads, writes })
-    if (ON_NODE) return
+    if (ON_NODE) {
+      if (handle == null) return
+      if (reads.length + writes.length === 0) unhearHandle(handle, this)
+      else hearHandle(handle, this, { reads, writes })
+      return
+    }
     if (writes.length > 0) hear(this.#socket, 'written', this)
     if (reads.length > 0) hear(this.#socket, 'pushed', this)
   }
