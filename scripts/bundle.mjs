@@ -61,7 +61,7 @@ await bundle.close()
  * A module of Node's costs more as an `import`, which reads every property of it: behind some is half of Node (the streams behind
  * `fs.ReadStream`, MIME types behind `util`), so that importing asyncfd would take twice as long. Lines stay where they are, for the source map.
  */
-function lazily(code) {
+function withoutFacades(code) {
   return code.replace(
     /^import (?:\* as )?(?:(\w[\w$]*)(?:, )?)?(?:(\{.*\}) )? ?from "(node:[^"]+)";$/gm,
     (_, whole, names, module) => {
@@ -73,7 +73,7 @@ function lazily(code) {
 }
 
 for (const { fileName, code } of output.filter(({ type }) => type === 'chunk')) {
-  const cheap = lazily(code)
+  const cheap = withoutFacades(code)
   if (/^(import|export)\b.*"node:/m.test(cheap))
     throw new Error(`${fileName} has an import of Node's in a form that is not known here`)
   writeFileSync(join(dist, fileName), cheap)

@@ -129,7 +129,7 @@ async function look(target, file) {
 // --- Running --------------------------------------------------------------------------------------------------------
 
 /** What tsconfig.test.json compiles. Beside it in build/ lies what tests leave: named pipes too, which cannot be copied. */
-const COMPILED = ['__test__', 'bench', 'examples', 'fuzz']
+const { include: COMPILED } = JSON.parse(readFileSync(join(root, 'tsconfig.test.json'), 'utf8'))
 
 /** A copy of this checkout with the binding of the target; the checkout's own stays. */
 function stage(name, target, file) {

@@ -22,23 +22,6 @@ export interface Told {
   readonly writes: readonly HearsWrites[]
 }
 
-/** Several in the place of one: mostly there is one, and it is told without a detour. */
-class Each implements HearsReads, HearsWrites {
-  constructor(private readonly all: readonly (HearsReads & HearsWrites)[]) {}
-
-  came(): void {
-    for (const one of this.all) one.came()
-  }
-
-  wrote(): void {
-    for (const one of this.all) one.wrote()
-  }
-}
-
-function together<T extends HearsReads | HearsWrites>(all: readonly T[]): T {
-  return all.length === 1 ? all[0]! : (new Each(all as readonly never[]) as unknown as T)
-}
-
 interface Heard {
   readonly owners: Map<object, Told>
   reads: HearsReads
@@ -48,12 +31,12 @@ interface Heard {
 }
 
 const HEARD = Symbol('asyncfd.heard')
+const NOBODY: HearsReads & HearsWrites = { came() {}, wrote() {} }
 type HeardHandle = Handle & { [HEARD]: Heard }
 
 /** Has those of `told` hear of a handle, beside the others; instead of those that the same owner named before. */
 export function hearHandle(handle: Handle, owner: object, told: Told): void {
-  const nobody = together<HearsReads & HearsWrites>([])
-  const heard = ((handle as HeardHandle)[HEARD] ??= { owners: new Map(), reads: nobody, writes: nobody })
+  const heard = ((handle as HeardHandle)[HEARD] ??= { owners: new Map(), reads: NOBODY, writes: NOBODY })
   heard.owners.set(owner, told)
   tell(heard)
   if (told.reads.length > 0) hearReads(handle, heard)
@@ -62,10 +45,13 @@ export function hearHandle(handle: Handle, owner: object, told: Told): void {
   }
 }
 
+/** Mostly there is one to be told, and it is told without a detour. */
 function tell(heard: Heard): void {
   const all = [...heard.owners.values()]
-  heard.reads = together(all.flatMap(({ reads }) => reads))
-  heard.writes = together(all.flatMap(({ writes }) => writes))
+  const reads = all.flatMap((told) => told.reads)
+  const writes = all.flatMap((told) => told.writes)
+  heard.reads = reads.length === 1 ? reads[0]! : { came: () => reads.forEach((one) => void one.came()) }
+  heard.writes = writes.length === 1 ? writes[0]! : { wrote: () => writes.forEach((one) => void one.wrote()) }
 }
 
 /** Ends {@link hearHandle}. Somebody else's on top of ours stays, and ours below it, which tells nobody. */

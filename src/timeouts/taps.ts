@@ -1,6 +1,6 @@
 /**
- * What a socket of Node's does, heard at its own methods: for the little that has no event, or whose time has to be known. All is put
- * back in the end.
+ * What a socket does, heard at its own methods: for the little that has no event, or whose time has to be known. What a socket of Node's
+ * writes and receives is heard at its handle instead (handle-taps.ts). All is put back in the end.
  *
  * @module
  */
