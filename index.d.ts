@@ -3,12 +3,18 @@
 
 /* The functions written on raw Node-API; their types are kept by hand in crates/node/hot.d.ts. */
 
+/** `accept4(2)`: a descriptor or `-errno`; writes the peer's address to the block, if there is one. */
+export declare function sysAccept(fd: number, block?: Uint8Array): number
 /** `read(2)` into `length` bytes of the view from `offset`: a count or `-errno`. */
 export declare function sysRead(fd: number, view: ArrayBufferView, offset: number, length: number): number
 /** `recv(2)`: a count or `-errno`. */
 export declare function sysRecv(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number): number
+/** `recvfrom(2)`: a count or `-errno`; writes the sender's address to the block. */
+export declare function sysRecvFrom(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number, block: Uint8Array): number
 /** `send(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
 export declare function sysSend(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number): number
+/** `sendto(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
+export declare function sysSendTo(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number, block: Uint8Array): number
 /** `write(2)`: a count or `-errno`. */
 export declare function sysWrite(fd: number, view: ArrayBufferView, offset: number, length: number): number
 
@@ -76,9 +82,6 @@ export interface NativeMetrics {
  * ever; 0: asks once) passed first, or a negative errno. Blocks this thread.
  */
 export declare function probeFd(fd: number, interest: number, timeoutMs: number): number
-
-/** `accept4(2)`: writes the peer's address; a descriptor or `-errno`. */
-export declare function sysAccept(fd: number, block: Uint8Array): number
 
 /** `bind(2)`: 0 or `-errno`. */
 export declare function sysBind(fd: number, block: Uint8Array): number
@@ -164,9 +167,6 @@ export declare function sysPoll(fds: Int32Array, timeoutMs: number): number
 /** `readv(2)`: a count or `-errno`. */
 export declare function sysReadv(fd: number, views: ReadonlyArray<ArrayBufferView>): number
 
-/** `recvfrom(2)`: writes the sender's address; a count or `-errno`. */
-export declare function sysRecvFrom(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number, block: Uint8Array): number
-
 /**
  * `recvmsg(2)`. Writes descriptors to `fds` (as many as there is room for are taken), other control messages to
  * `control`, the sender to `block`, and to `meta` the flags, the number of descriptors and the length of the control
@@ -179,9 +179,6 @@ export declare function sysRemoteAddress(fd: number, block: Uint8Array): number
 
 /** `sendmsg(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
 export declare function sysSendMsg(fd: number, views: ReadonlyArray<ArrayBufferView>, flags: number, fds: Int32Array, control: Uint8Array, block: Uint8Array | null): number
-
-/** `sendto(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
-export declare function sysSendTo(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number, block: Uint8Array): number
 
 /** `O_NONBLOCK` on or off: 0 or `-errno`. */
 export declare function sysSetNonblocking(fd: number, on: boolean): number

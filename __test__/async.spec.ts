@@ -328,6 +328,32 @@ test('chunks that follow a full one live on as well, whether they are long or sh
   t.deepEqual(last, sent[0], 'no two have memory in common')
 })
 
+test('a large chunk is waited for and read into memory of its own, after it a short one into that of all', async (t) => {
+  const [reader, writer] = pipes(t)
+  const chunks = reader.chunks({ size: 64 })
+  const sizes = [64, 40, 64, 10, 33, 64, 1, 64]
+  const sent = sizes.map((size, i) => bytes(size, i))
+  const got: Buffer[] = []
+  for (const piece of sent) {
+    const next = chunks.next()
+    t.true(await isPending(next))
+    await writer.writeAll(piece)
+    got.push((await next).value)
+  }
+  t.deepEqual(got, sent)
+  const own = got.filter(({ buffer }) => buffer.byteLength === 64)
+  t.deepEqual(
+    own.map(({ length }) => length),
+    [40, 64, 64],
+    'those that came after one of more than a half, and are more than a half themselves',
+  )
+  t.is(new Set(own.map(({ buffer }) => buffer)).size, own.length)
+  const next = chunks.next()
+  await settled()
+  await reader.close()
+  t.deepEqual(await next, { done: true, value: undefined }, 'closed by its own user, it is over')
+})
+
 test('more chunks lent at once than the pool has blocks: each is its own', async (t) => {
   const streams = Array.from({ length: 80 }, () => pipes(t))
   const iterators = streams.map(([reader]) => reader.chunks({ lend: true }))

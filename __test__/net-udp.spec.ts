@@ -107,6 +107,45 @@ test('who sent it, and answering', async (t) => {
   t.is(await text(client), 'peer', 'a fixed peer is the only one that is heard')
 })
 
+test('more peers than are remembered: each is who it is, and is answered', async (t) => {
+  if (process.platform !== 'linux') return t.pass('elsewhere loopback has one address')
+  const server = await bound(t, '0.0.0.0:0')
+  const { port } = server.localAddress
+  const buffer = Buffer.alloc(10)
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 1100; i += round === 0 ? 1 : 137) {
+      const octets = [127, i % 7, i >> 8, i & 255 || 255]
+      const address = octets.join('.')
+      const client = sys.socket(constants.AF_INET, constants.SOCK_DGRAM)
+      try {
+        // As the kernel has it, so that the text is made here for the first time.
+        sys.bind(client, Uint8Array.of(constants.AF_INET, 0, 0, 0, ...octets, 0, 0, 0, 0, 0, 0, 0, 0))
+        sys.sendTo(client, Buffer.from('hello'), { address: '127.0.0.1', port })
+        const { bytes, address: from } = await server.recvFrom(buffer)
+        t.deepEqual([bytes, from], [5, sys.localAddress(client) as sys.InetAddress])
+        t.is(from.address, address)
+        await server.sendTo(buffer.subarray(0, bytes), from)
+        t.is(sys.recv(client, buffer), 5)
+      } finally {
+        sys.close(client)
+      }
+    }
+  }
+})
+
+test('an address is what it was at the call, though the datagram had to wait', async (t) => {
+  const [near, far] = [await bound(t, '127.0.0.1:0'), await bound(t, '127.0.0.1:0')]
+  const sender = await bound(t, '127.0.0.1:0')
+  const to = { ...near.localAddress }
+  const sending = [sender.sendTo(Buffer.from('a'), to), sender.sendTo(Buffer.from('b'), to, { timeout: 1000 })]
+  // More than may be sent at once in one iteration of the event loop: the last ones wait for their turn.
+  for (let i = 0; i < 100; i++) sending.push(sender.sendTo(Buffer.from('c'), to))
+  Object.assign(to, far.localAddress)
+  await Promise.all(sending)
+  await t.throwsAsync(far.recv(Buffer.alloc(1), { timeout: 0 }), { code: 'ETIMEDOUT' })
+  t.is(await near.recv(Buffer.alloc(1)), 1)
+})
+
 test('an IP address needs no lookup: what there is room for has gone when the call returns', async (t) => {
   const [a, b] = [await bound(t, '127.0.0.1:0'), await bound(t, '127.0.0.1:0')]
   const sending = a.sendTo(Buffer.from('now'), b.localAddress)

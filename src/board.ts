@@ -51,6 +51,7 @@ export const READ_OP = 1 << 30
 /** In a slot's `READ`, besides the most bytes: how to read. */
 export const BY_RECV = 1 << 24
 export const SHORT_IS_ALL = 1 << 25
+export const TELL = 1 << 26
 /** The result that asks for an attempt by JavaScript. */
 export const ATTEMPT = -0x80000000
 /** The number of no block. */
@@ -105,6 +106,7 @@ export const LAYOUT: Readonly<Record<string, number>> = {
   READ_OP,
   BY_RECV,
   SHORT_IS_ALL,
+  TELL,
   TIMER_STRIDE,
   TIMER_TIME,
   TIMER_STATE,

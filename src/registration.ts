@@ -90,7 +90,7 @@ export class Registration {
   ) {}
 
   /** The words of all slots. */
-  get #slots(): Uint32Array {
+  #slots(): Uint32Array {
     return this.reactor.board.slots
   }
 
@@ -116,17 +116,17 @@ export class Registration {
 
   /** What is known ready, of the bits in `mask`. */
   ready(mask: number): number {
-    const words = this.#slots
+    const words = this.#slots()
     const at = this.slot * STRIDE
     return (words[at + READ_BITS]! | words[at + WRITE_BITS]!) & mask
   }
 
   get readTick(): number {
-    return this.#slots[this.slot * STRIDE + READ_TICK]!
+    return this.#slots()[this.slot * STRIDE + READ_TICK]!
   }
 
   get writeTick(): number {
-    return this.#slots[this.slot * STRIDE + WRITE_TICK]!
+    return this.#slots()[this.slot * STRIDE + WRITE_TICK]!
   }
 
   /**
@@ -136,7 +136,7 @@ export class Registration {
    */
   clear(bits: number, readTick: number, writeTick: number): void {
     if (this.isEnded) return
-    const words = this.#slots
+    const words = this.#slots()
     const at = this.slot * STRIDE
     if ((bits & READ_SIDE) !== 0 && words[at + READ_TICK] === readTick) words[at + READ_BITS]! &= ~(bits & READ_SIDE) | CLOSED
     if ((bits & WRITE_SIDE) !== 0 && words[at + WRITE_TICK] === writeTick)
@@ -151,7 +151,7 @@ export class Registration {
   recheck(bits: number): number {
     if (this.isEnded) return 0
     const denied = bits & ~this.reactor.probe(this.fd, this.interest)
-    const words = this.#slots
+    const words = this.#slots()
     const at = this.slot * STRIDE
     words[at + READ_BITS]! &= ~denied
     words[at + WRITE_BITS]! &= ~denied
@@ -162,7 +162,7 @@ export class Registration {
   /** Replaces what is known by what the kernel says now: how a level-triggered descriptor is asked. */
   refresh(): void {
     const bits = this.reactor.probe(this.fd, this.interest)
-    const words = this.#slots
+    const words = this.#slots()
     const at = this.slot * STRIDE
     const known = words[at + READ_BITS]! | words[at + WRITE_BITS]!
     words[at + READ_BITS] = bits & READ_SIDE
@@ -174,13 +174,13 @@ export class Registration {
 
   /** A oneshot registration is armed only for what is not known ready: what we learn ourselves brings no event any more. */
   #tell(news: number): void {
-    const wanted = news & this.#slots[this.slot * STRIDE + WANTED]!
+    const wanted = news & this.#slots()[this.slot * STRIDE + WANTED]!
     if (wanted !== 0) for (const entry of this.matching(wanted)) this.reactor.park(entry)
   }
 
   /** Asks the native side for a read: the most bytes, and how. */
   startRead(reading: Reading, read: number): void {
-    const words = this.#slots
+    const words = this.#slots()
     const at = this.slot * STRIDE
     this.reading = reading
     words[at + READ] = read
@@ -194,19 +194,19 @@ export class Registration {
     this.reading = null
     this.pending--
     if (this.refd) this.reactor.release(1)
-    if (!this.isEnded) this.#slots[this.slot * STRIDE + WANTED]! &= ~READ_OP
+    if (!this.isEnded) this.#slots()[this.slot * STRIDE + WANTED]! &= ~READ_OP
   }
 
   /** Whether the read was performed, and its result is on the way. */
   get hasRead(): boolean {
-    return this.#slots[this.slot * STRIDE + READ] === 0
+    return this.#slots()[this.slot * STRIDE + READ] === 0
   }
 
   /** Adds closed states that were found by asking the kernel. */
   learnClosed(bits: number): void {
     const closed = bits & CLOSED & ~this.ready(CLOSED)
     if (closed === 0) return
-    const words = this.#slots
+    const words = this.#slots()
     const at = this.slot * STRIDE
     words[at + READ_BITS]! |= closed & READ_SIDE
     words[at + WRITE_BITS]! |= closed & WRITE_SIDE
@@ -252,7 +252,7 @@ export class Registration {
     else this.#last.next = entry
     this.#last = entry
     this.pending++
-    this.#slots[this.slot * STRIDE + WANTED]! |= entry.mask
+    this.#slots()[this.slot * STRIDE + WANTED]! |= entry.mask
     if (this.refd) this.reactor.hold(1)
   }
 
@@ -270,7 +270,7 @@ export class Registration {
     if (this.isEnded) return
     let wanted = this.reading === null ? 0 : READ_OP
     for (let other = this.#first; other !== null; other = other.next) wanted |= other.mask
-    this.#slots[this.slot * STRIDE + WANTED] = wanted
+    this.#slots()[this.slot * STRIDE + WANTED] = wanted
   }
 
   /** The one entry there is, or null if there are none or several. */

@@ -3,11 +3,31 @@
 
 /* The functions written on raw Node-API; their types are kept by hand in crates/node/hot.d.ts. */
 
+/** `accept4(2)`: a descriptor or `-errno`; writes the peer's address to the block, if there is one. */
+export declare function sysAccept(fd: number, block?: Uint8Array): number
 /** `read(2)` into `length` bytes of the view from `offset`: a count or `-errno`. */
 export declare function sysRead(fd: number, view: ArrayBufferView, offset: number, length: number): number
 /** `recv(2)`: a count or `-errno`. */
 export declare function sysRecv(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number): number
+/** `recvfrom(2)`: a count or `-errno`; writes the sender's address to the block. */
+export declare function sysRecvFrom(
+  fd: number,
+  view: ArrayBufferView,
+  offset: number,
+  length: number,
+  flags: number,
+  block: Uint8Array,
+): number
 /** `send(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
 export declare function sysSend(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number): number
+/** `sendto(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
+export declare function sysSendTo(
+  fd: number,
+  view: ArrayBufferView,
+  offset: number,
+  length: number,
+  flags: number,
+  block: Uint8Array,
+): number
 /** `write(2)`: a count or `-errno`. */
 export declare function sysWrite(fd: number, view: ArrayBufferView, offset: number, length: number): number

@@ -8,7 +8,7 @@ import { invalidArgType } from '../errors.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import type { WouldBlock } from '../would-block.js'
-import { BLOCK, type Block, copyOut, firstBytes, give } from './pool.js'
+import { BLOCK, type Block, copyOut, firstBytes, give, wastesLittle } from './pool.js'
 import type { Port } from './port.js'
 import type { Sink } from './reader.js'
 
@@ -30,7 +30,7 @@ export interface ChunkOptions extends WaitOptions {
 /** What reads for an iterator: the next chunk, or null at the end. */
 export type ReadChunk = () => Promise<Buffer | null>
 
-/** Chunks that live on. After one that was full as much is expected of the next. */
+/** Chunks that live on. After a large one as much is expected of the next. */
 class Copies implements Sink<Buffer | null> {
   readonly #port: Port
   readonly #size: number
@@ -46,7 +46,7 @@ class Copies implements Sink<Buffer | null> {
   }
 
   bytes(block: Block, count: number): Buffer {
-    this.own = count === this.#size
+    this.own = wastesLittle(count, this.#size)
     return copyOut(block, count)
   }
 
@@ -100,7 +100,7 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
 
   bytes(block: Block, count: number): IteratorResult<Buffer> {
     if (!this.#lend) {
-      this.own = count === this.#size
+      this.own = wastesLittle(count, this.#size)
       return { done: false, value: copyOut(block, count) }
     }
     this.#lent = block

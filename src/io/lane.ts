@@ -39,15 +39,15 @@ export class Lane {
 
   /** Whether an exclusive operation that begins now has to wait, as far as is known. */
   get mustWait(): boolean {
-    return !this.#busy && this.#isKnownBlocked
+    return !this.#busy && this.#isKnownBlocked()
   }
 
   /** Whether an exclusive operation may be attempted, as far as is known, and complete at once. Counts as one that does. */
   get isOpen(): boolean {
-    return !this.#busy && !this.#isKnownBlocked && this.#mayCompleteAtOnce()
+    return !this.#busy && !this.#isKnownBlocked() && this.#mayCompleteAtOnce()
   }
 
-  get #isKnownBlocked(): boolean {
+  #isKnownBlocked(): boolean {
     return this.#blocked && this.registration.ready(this.side.mask) === 0
   }
 

@@ -91,9 +91,14 @@ export function copyTo(view: ArrayBufferView, { memory, at }: Block, count: numb
   bytesOf(view).set(new Uint8Array(memory, at, count))
 }
 
-/** The first bytes of a block in memory of their own. The block is given back, or is that memory, if that wastes less than a half. */
+/** Whether so many bytes may keep memory for `size` of them. */
+export function wastesLittle(count: number, size: number): boolean {
+  return count > size / 2
+}
+
+/** The first bytes of a block in memory of their own. The block is given back, or is that memory, if that wastes little. */
 export function copyOut(block: Block, count: number): Buffer {
-  if (block.number === NO_BLOCK && count > block.bytes.length / 2) return firstBytes(block, count)
+  if (block.number === NO_BLOCK && wastesLittle(count, block.bytes.length)) return firstBytes(block, count)
   const copy = Buffer.allocUnsafe(count)
   copyTo(copy, block, count)
   giveUnseen(block)

@@ -47,31 +47,31 @@ export class Port<T = unknown> implements Sink<number> {
     this.#input = new Reader(AsyncFd.registrationOf(asyncFd as AsyncFd<unknown>), kind.input, owner)
   }
 
-  get #output(): Lane {
+  #output(): Lane {
     const { registration, side, owner } = this.#input
     this.#written ??= new Lane(registration, side.kind.output, owner)
     return this.#written
   }
 
-  get #registration(): Registration {
+  #registration(): Registration {
     return this.#input.registration
   }
 
-  get #isSocket(): boolean {
+  #isSocket(): boolean {
     return this.#input.side.kind.socket
   }
 
   get fd(): number {
-    return this.#registration.fd
+    return this.#registration().fd
   }
 
   get closed(): boolean {
-    return this.#registration.isEnded
+    return this.#registration().isEnded
   }
 
   /** Whether it was ended by its user, and not lost. */
   get wasClosed(): boolean {
-    return this.#registration.wasClosed
+    return this.#registration().wasClosed
   }
 
   /** The number, as long as it is ours. Throws what ended it. */
@@ -91,15 +91,40 @@ export class Port<T = unknown> implements Sink<number> {
   with<R>(interest: number, fn: (inner: T) => R | WouldBlock, options: WaitOptions | undefined): Promise<R> {
     const refusal = this.#refusal()
     if (refusal !== null) return refusal
-    const lane = interest === Interest.READABLE ? this.#input : this.#output
+    const lane = interest === Interest.READABLE ? this.#input : this.#output()
     if (lane === this.#input && this.#left !== null) {
       return Promise.reject(invalidState('bytes of a read whose buffer was detached are left, which come first; read() them'))
     }
     const { inner } = this.asyncFd
-    const once = () => attempt(this.#registration, inner, fn)
+    const once = () => attempt(this.#registration(), inner, fn)
     // It may know better than the readiness words do: a library has bytes of its own.
     lane.doubt()
     return lane.run(() => lane.attempt(once), options, false)
+  }
+
+  /**
+   * Makes a call of ours until it does not block. `check` throws what is wrong with its arguments, and is left out where the call
+   * comes to something at once: it has looked at them itself then.
+   */
+  call<R>(
+    interest: number,
+    call: (fd: number) => R | WouldBlock,
+    check: () => void,
+    options: WaitOptions | undefined,
+  ): Promise<R> {
+    const lane = interest === Interest.READABLE ? this.#input : this.#output()
+    if (options === undefined && lane.isOpen && AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) === null) {
+      let result: R | WouldBlock
+      try {
+        result = lane.attempt(call)
+      } catch (error) {
+        check()
+        return Promise.reject(error)
+      }
+      if (result !== WouldBlock) return Promise.resolve(result)
+    }
+    check()
+    return this.#refusal() ?? lane.run(() => lane.attempt(call), options, false)
   }
 
   read(buffer: ArrayBufferView, options: WaitOptions | undefined): Promise<number> {
@@ -184,7 +209,7 @@ export class Port<T = unknown> implements Sink<number> {
       return count
     }
     return this.#input.attempt((fd) => {
-      if (this.#isSocket) return recv(fd, buffer, 0, byteLength)
+      if (this.#isSocket()) return recv(fd, buffer, 0, byteLength)
       try {
         return sysRead(fd, buffer, 0, byteLength)
       } catch (error) {
@@ -199,13 +224,13 @@ export class Port<T = unknown> implements Sink<number> {
     const refusal = this.#refusal()
     if (refusal !== null) return refusal
     if (empty) return Promise.resolve(0)
-    return this.#output.run(() => this.#attemptWrite(buffer, 0), options, true)
+    return this.#output().run(() => this.#attemptWrite(buffer, 0), options, true)
   }
 
   #attemptWrite(buffer: ArrayBufferView, offset: number): number | WouldBlock {
     const length = sizeLeft(buffer, offset, 'written')
-    return this.#output.attempt(
-      (fd) => (this.#isSocket ? send(fd, buffer, offset, length) : sysWrite(fd, buffer, offset, length)),
+    return this.#output().attempt(
+      (fd) => (this.#isSocket() ? send(fd, buffer, offset, length) : sysWrite(fd, buffer, offset, length)),
       length,
     )
   }
@@ -226,7 +251,7 @@ export class Port<T = unknown> implements Sink<number> {
       } while (written < size)
       return undefined
     }
-    const done = this.#output.run(attemptAll, options, true)
+    const done = this.#output().run(attemptAll, options, true)
     if (written === size) return done
     return done.catch((error: unknown) => {
       if (error instanceof Error && error !== options?.signal?.reason) Object.assign(error, { bytesWritten: written })
@@ -236,10 +261,10 @@ export class Port<T = unknown> implements Sink<number> {
 
   /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look. */
   #writeNow(buffer: ArrayBufferView): number {
-    const output = this.#output
+    const output = this.#output()
     if (!ArrayBuffer.isView(buffer) || !output.isOpen || AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) !== null) return 0
     // No bytes at all would be an empty message to some.
-    const count = quickSize(buffer) === 0 ? 0 : (this.#isSocket ? trySend : tryWrite)(this.fd, buffer)
+    const count = quickSize(buffer) === 0 ? 0 : (this.#isSocket() ? trySend : tryWrite)(this.fd, buffer)
     output.activity += count
     return count
   }
@@ -247,12 +272,12 @@ export class Port<T = unknown> implements Sink<number> {
   /** Lets `ms` milliseconds pass, more than 0, unless it is closed before. */
   pause(ms: number, signal: AbortSignal | undefined): Promise<undefined> {
     const refusal = this.#refusal()
-    return refusal ?? Pause.start(this.#registration, this.asyncFd, ms, signal)
+    return refusal ?? Pause.start(this.#registration(), this.asyncFd, ms, signal)
   }
 
   /** No more will be written. Half-closes a socket, and does nothing elsewhere. */
   finish(): void {
-    if (!this.closed && this.#isSocket) shutdown(this.fd, constants.SHUT_WR)
+    if (!this.closed && this.#isSocket()) shutdown(this.fd, constants.SHUT_WR)
   }
 
   /** Numbers that grow as bytes move, and whether an exclusive operation is pending. */
@@ -264,7 +289,7 @@ export class Port<T = unknown> implements Sink<number> {
   /** Whether the kernel says, now, that a direction is ready. */
   probe(interest: number): boolean {
     try {
-      return (this.#registration.reactor.probe(this.fd, interest) & readyMask(interest)) !== 0
+      return (this.#registration().reactor.probe(this.fd, interest) & readyMask(interest)) !== 0
     } catch {
       return false // The descriptor is gone: the next call that uses it says so.
     }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ATTEMPT, BY_RECV, READ_OP, SHORT_IS_ALL } from '../board.js'
+import { ATTEMPT, BY_RECV, READ_OP, SHORT_IS_ALL, TELL } from '../board.js'
 import { stacklessSystemError } from '../errors.js'
 import type { Parked, Reading } from '../registration.js'
 import { expired, Limits, type WaitOptions } from '../wait.js'
@@ -13,7 +13,7 @@ import { type Block, blockOf, prepare } from './pool.js'
 
 /** What a read is for: makes its result. */
 export interface Sink<R> {
-  /** Whether so many bytes are expected, to stay, that an attempt had better read them into a block of their own. */
+  /** Whether so many bytes are expected, to stay, that they had better be read into a block of their own. */
   readonly own?: boolean
   /** Attempts it, for at most `size` bytes. */
   attempt(size: number): R | WouldBlock
@@ -58,7 +58,8 @@ export class Reader extends Lane implements Reading, Parked {
       this.#size = size
       this.acquire()
       const { socket, shortIsAll } = this.side.kind
-      this.registration.startRead(this, size | (socket ? BY_RECV : 0) | (shortIsAll ? SHORT_IS_ALL : 0))
+      const how = sink.own ? TELL : (socket ? BY_RECV : 0) | (shortIsAll ? SHORT_IS_ALL : 0)
+      this.registration.startRead(this, size | how)
       if (options !== undefined) this.#limit(options)
       if (park) this.park(this)
     })
@@ -70,16 +71,16 @@ export class Reader extends Lane implements Reading, Parked {
       (timeout, elapsed) => {
         this.doubt()
         this.fire()
-        if (this.linked && !this.#isOver) this.#fail(expired(timeout, elapsed))
+        if (this.linked && !this.#isOver()) this.#fail(expired(timeout, elapsed))
       },
       (reason) => {
-        if (!this.#isOver) this.#fail(reason)
+        if (!this.#isOver()) this.#fail(reason)
       },
     )
   }
 
   /** The read was performed, and its result is on the way: it wins over a deadline or an abort. */
-  get #isOver(): boolean {
+  #isOver(): boolean {
     return this.registration.hasRead
   }
 
@@ -123,7 +124,7 @@ export class Reader extends Lane implements Reading, Parked {
 
   /** Attempts it here: it was put off to a turn of its own, or the native side could not. */
   fire(): void {
-    if (this.#isOver) return
+    if (this.#isOver()) return
     let result: unknown
     try {
       result = this.#sink!.attempt(this.#size)

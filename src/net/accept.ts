@@ -32,6 +32,8 @@ const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 const FIRST_PAUSE_MS = 5
 const LONGEST_PAUSE_MS = 1000
 
+const nothing = (): void => {}
+
 const codeOf = (error: unknown) => String((error as { code?: unknown } | null)?.code)
 
 /** An error that comes so often in a row is none of a connection: this is no listener, or it may not accept. */
@@ -58,7 +60,7 @@ async function acceptFrom(port: Port<number>, options: WaitOptions | undefined):
   let left = options
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
-      return await port.with(Interest.READABLE, acceptNext, left)
+      return await port.call(Interest.READABLE, acceptNext, nothing, left)
     } catch (error) {
       if (!EXHAUSTED.has(codeOf(error))) throw error
       reactor.countAcceptPause()

@@ -4,9 +4,8 @@
  * @module
  */
 import { lookup as dnsLookup } from 'node:dns'
-import { isIP } from 'node:net'
 import { invalidArgType, invalidArgValue } from '../errors.js'
-import type { InetAddress } from '../sys/address.js'
+import { type InetAddress, ipVersion } from '../sys/address.js'
 import { integer } from '../sys/result.js'
 
 /**
@@ -49,7 +48,7 @@ function withPort(text: string): { host: string; port: number } {
   const parts = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
   if (parts === null) throw invalidArgValue('address', "must be 'host:port' or '[address]:port'", text)
   const [, bracketed, host, port] = parts
-  if (bracketed !== undefined && isIP(bracketed) !== 6)
+  if (bracketed !== undefined && ipVersion(bracketed) !== 6)
     throw invalidArgValue('address', 'must have an IPv6 address in its brackets', text)
   return { host: bracketed ?? host!, port: Number(port) }
 }
@@ -63,7 +62,7 @@ export function endpoint(input: InetAddressInput, unspecified: string): Endpoint
   if (!('address' in input)) return checked(input, unspecified)
   const { address, port, family, flowInfo, scopeId } = input
   if (typeof address !== 'string') throw invalidArgType('address.address', 'of type string', address)
-  const version = isIP(address)
+  const version = ipVersion(address)
   if (version === 0) throw invalidArgValue('address.address', 'must be an IP address; give a name as "host"', address)
   if (family !== undefined && family !== version && family !== `IPv${version}`) {
     throw invalidArgValue('address.family', `must be 'IPv${version}' or ${version} for ${address}`, family)
@@ -80,7 +79,7 @@ function checked(input: { readonly host?: string | undefined; readonly port: num
   if (host.includes('\0')) throw invalidArgValue('address.host', 'must not contain NUL characters', host)
   const name = host === '' ? unspecified : host
   integer('address.port', port, 0, 0xffff)
-  const version = isIP(name)
+  const version = ipVersion(name)
   return { host: name, port, known: version === 0 ? null : { address: name, port, family: version === 6 ? 'IPv6' : 'IPv4' } }
 }
 

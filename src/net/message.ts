@@ -30,13 +30,13 @@ export function checkBooleans<N extends string>(options: { readonly [name in N]?
 }
 
 export function sendMessage(port: Port<number>, buffer: ArrayBufferView, options: WaitOptions | undefined): Promise<number> {
-  checkTransfer(buffer, options)
-  return port.with(Interest.WRITABLE, (fd) => send(fd, buffer), options)
+  const check = () => void checkTransfer(buffer, options)
+  return port.call(Interest.WRITABLE, (fd) => send(fd, buffer), check, options)
 }
 
 export function recvMessage(port: Port<number>, buffer: ArrayBufferView, options: WaitOptions | undefined): Promise<number> {
-  checkTransfer(buffer, options)
-  return port.with(Interest.READABLE, (fd) => recv(fd, buffer), options)
+  const check = () => void checkTransfer(buffer, options)
+  return port.call(Interest.READABLE, (fd) => recv(fd, buffer), check, options)
 }
 
 export function recvMessageFrom(
@@ -45,8 +45,8 @@ export function recvMessageFrom(
   options: WaitOptions | undefined,
   flags = 0,
 ): Promise<{ bytes: number; address: SocketAddress | undefined }> {
-  checkTransfer(buffer, options)
-  return port.with(Interest.READABLE, (fd) => recvFrom(fd, buffer, 0, undefined, flags), options)
+  const check = () => void checkTransfer(buffer, options)
+  return port.call(Interest.READABLE, (fd) => recvFrom(fd, buffer, 0, undefined, flags), check, options)
 }
 
 /** The error that the kernel keeps for a socket, and forgets by being asked; null if there is none. */

@@ -168,6 +168,15 @@ export class UdpSocket extends Socket {
    * @throws as {@link send}, and `ERR_OUT_OF_RANGE`
    */
   sendTo(buffer: ArrayBufferView, address: InetAddressInput, options?: WaitOptions): Promise<number> {
+    if (isKnown(address)) {
+      let to = address
+      // A copy, which stays what it is: only what is waited for needs one.
+      const check = () => {
+        checkTransfer(buffer, options)
+        to = endpoint(address, 'localhost').known!
+      }
+      return this.port.call(Interest.WRITABLE, (fd) => sendTo(fd, buffer, to), check, options)
+    }
     checkTransfer(buffer, options)
     const to = endpoint(address, 'localhost')
     if (to.known !== null) return this.#sendTo(buffer, to.known, options)
@@ -175,7 +184,8 @@ export class UdpSocket extends Socket {
   }
 
   #sendTo(buffer: ArrayBufferView, address: InetAddress, options: WaitOptions | undefined): Promise<number> {
-    return this.port.with(Interest.WRITABLE, (fd) => sendTo(fd, buffer, address), options)
+    const check = () => void checkTransfer(buffer, options)
+    return this.port.call(Interest.WRITABLE, (fd) => sendTo(fd, buffer, address), check, options)
   }
 
   async #sendToName(buffer: ArrayBufferView, to: Endpoint, limits: WaitOptions): Promise<number> {
@@ -260,4 +270,9 @@ export class UdpSocket extends Socket {
   takeError(): Error | null {
     return takeError(this.port.open)
   }
+}
+
+/** Whether it says an IP address, as what sockets give does, and no name. */
+function isKnown(address: InetAddressInput): address is InetAddress {
+  return typeof address === 'object' && address !== null && 'address' in address && !('path' in address)
 }

@@ -1,6 +1,7 @@
 /**
  * Socket addresses, and the block of memory in which they travel to and from native code: five 32-bit numbers (kind, port, flow
- * info, scope id, length of the text) and the text. `crates/node/src/sys/address.rs` has the other half.
+ * info, scope id, length of the text) and the text. An IPv4 address has no text: it is a number itself, in the place of the length.
+ * `crates/node/src/sys/address.rs` has the other half.
  *
  * @module
  */
@@ -62,6 +63,8 @@ const HEADER = 20
 const TEXT = 128
 const UNIX = 1
 const RAW = 2
+const IPV4 = 4
+const IPV6 = 6
 
 const block = new Uint8Array(HEADER + TEXT)
 const header = new Uint32Array(block.buffer, 0, 5)
@@ -74,17 +77,51 @@ export function addressRoom(): Uint8Array {
 
 /** What a native function has written to the block; `undefined` if there was no address. */
 export function takeAddress(): SocketAddress | undefined {
-  const [kind, port, flowInfo, scopeId, length] = header as unknown as [number, number, number, number, number]
-  if (kind === 4) return { address: text.toString('latin1', 0, length), port, family: 'IPv4' }
-  if (kind === 6) {
-    const address: InetAddress = { address: text.toString('latin1', 0, length), port, family: 'IPv6' }
-    if (flowInfo !== 0) address.flowInfo = flowInfo
-    if (scopeId !== 0) address.scopeId = scopeId
+  const [kind, length] = [header[0], header[4]!]
+  if (kind === IPV4) return { address: textOf(length), port: header[1]!, family: 'IPv4' }
+  if (kind === IPV6) {
+    const address: InetAddress = { address: text.toString('latin1', 0, length), port: header[1]!, family: 'IPv6' }
+    if (header[2] !== 0) address.flowInfo = header[2]!
+    if (header[3] !== 0) address.scopeId = header[3]!
     return address
   }
   if (kind === UNIX) return { path: text.toString('utf8', 0, length) }
   if (kind === RAW) return Buffer.from(text.subarray(0, length))
   return undefined
+}
+
+/** IPv4 addresses that were met lately, as numbers and as text: who talks to one address mostly talks to it again. */
+const numbers = new Map<string, number>()
+const texts = new Map<number, string>()
+const MET_LATELY = 1024
+
+function meet(number: number, ip: string): void {
+  if (numbers.size === MET_LATELY) numbers.clear()
+  if (texts.size === MET_LATELY) texts.clear()
+  numbers.set(ip, number)
+  texts.set(number, ip)
+}
+
+function textOf(number: number): string {
+  const known = texts.get(number)
+  if (known !== undefined) return known
+  const ip = `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`
+  meet(number, ip)
+  return ip
+}
+
+/** The number of an IPv4 address that was met lately. */
+function numberOf(ip: string): number {
+  const known = numbers.get(ip)
+  if (known !== undefined) return known
+  const number = ip.split('.').reduce((high, octet) => high * 256 + Number(octet), 0)
+  meet(number, ip)
+  return number
+}
+
+/** As `net.isIP`: 4, 6, or 0 for what is no address. */
+export function ipVersion(ip: string): number {
+  return numbers.has(ip) ? 4 : later.net().isIP(ip)
 }
 
 /**
@@ -104,7 +141,7 @@ export function putAddress(address: SocketAddressInput, syscall: string): Uint8A
 function putInet(address: Exclude<SocketAddressInput, UnixAddress | Uint8Array>): Uint8Array {
   const ip = address.address
   if (typeof ip !== 'string') throw invalidArgType('address.address', 'of type string', ip)
-  const version = later.net().isIP(ip)
+  const version = ipVersion(ip)
   if (version === 0) throw invalidArgValue('address.address', 'must be an IP address; names are not looked up here', ip)
   const { family } = address
   if (family !== undefined && family !== version && family !== `IPv${version}`) {
@@ -114,7 +151,11 @@ function putInet(address: Exclude<SocketAddressInput, UnixAddress | Uint8Array>)
   const flowInfo = integer('address.flowInfo', address.flowInfo ?? 0, 0, 0xffffffff)
   const scopeId = integer('address.scopeId', address.scopeId ?? 0, 0, 0xffffffff)
   // All at once: a getter above may have put another address.
-  header.set([version, port, flowInfo, scopeId, text.write(ip, 'latin1')])
+  header[0] = version
+  header[1] = port
+  header[2] = flowInfo
+  header[3] = scopeId
+  header[4] = version === IPV4 ? numberOf(ip) : text.write(ip, 'latin1')
   return block
 }
 

@@ -66,7 +66,7 @@ function badRange(size: number, offset: number, length: number | undefined): Err
  * As {@link lengthOf} for the hot functions. These check view and range themselves before the system call, so this leaves it to them:
  * it makes sure of what they cannot see, that numbers are whole and that no bytes are not those of a detached buffer.
  */
-function quickLength(buffer: ArrayBufferView, offset: number, length: number | undefined): number {
+export function quickLength(buffer: ArrayBufferView, offset: number, length: number | undefined): number {
   if (Number.isInteger(offset) && offset >= 0) {
     if (length !== undefined) {
       if (Number.isInteger(length) && length > 0) return length
@@ -83,7 +83,7 @@ function quickLength(buffer: ArrayBufferView, offset: number, length: number | u
 }
 
 /** Why a hot function failed: arguments that it refused throw what {@link lengthOf} has to say about them. */
-function failed(
+export function failed(
   result: number,
   syscall: string,
   fd: number,

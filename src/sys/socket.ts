@@ -4,14 +4,18 @@
  * @module
  */
 import { constants } from 'node:os'
-import { native } from '../native.js'
+import { type Binding, native } from '../native.js'
 import { WouldBlock } from '../would-block.js'
 import { addressRoom, putAddress, type SocketAddress, type SocketAddressInput, takeAddress } from './address.js'
-import { lengthOf } from './bytes.js'
+import { failed, quickLength } from './bytes.js'
 import { type FdSource, fdOf } from './fd-source.js'
 import { int32, orBlocked, orThrow } from './result.js'
 
 const { EINPROGRESS, EALREADY } = constants.errno
+
+let sysAccept: Binding['sysAccept'] | undefined
+let sysRecvFrom: Binding['sysRecvFrom'] | undefined
+let sysSendTo: Binding['sysSendTo'] | undefined
 
 /**
  * Makes a socket, non-blocking and close-on-exec, by socket(2).
@@ -99,7 +103,7 @@ export function connect(fd: FdSource, address: SocketAddressInput): undefined | 
  */
 export function accept(fd: FdSource): number | WouldBlock {
   const number = fdOf(fd)
-  return orBlocked(native().sysAccept(number, addressRoom()), 'accept', number)
+  return orBlocked((sysAccept ??= native().sysAccept)(number), 'accept', number)
 }
 
 /**
@@ -110,7 +114,8 @@ export function accept(fd: FdSource): number | WouldBlock {
  * if (accepted !== WouldBlock) console.log(accepted.fd, accepted.address)
  */
 export function acceptFrom(fd: FdSource): { fd: number; address: SocketAddress | undefined } | WouldBlock {
-  const accepted = accept(fd)
+  const number = fdOf(fd)
+  const accepted = orBlocked((sysAccept ??= native().sysAccept)(number, addressRoom()), 'accept', number)
   return accepted === WouldBlock ? WouldBlock : { fd: accepted, address: takeAddress() }
 }
 
@@ -171,9 +176,11 @@ export function recvFrom(
   flags = 0,
 ): { bytes: number; address: SocketAddress | undefined } | WouldBlock {
   const number = fdOf(fd)
-  const wanted = lengthOf(buffer, offset, length)
-  const result = native().sysRecvFrom(number, buffer, offset, wanted, int32('flags', flags), addressRoom())
-  return orBlocked(result, 'recvfrom', number) === WouldBlock ? WouldBlock : { bytes: result, address: takeAddress() }
+  const wanted = quickLength(buffer, offset, length)
+  const bits = flags === 0 ? 0 : int32('flags', flags)
+  const result = (sysRecvFrom ??= native().sysRecvFrom)(number, buffer, offset, wanted, bits, addressRoom())
+  if (result >= 0) return { bytes: result, address: takeAddress() }
+  return failed(result, 'recvfrom', number, buffer, offset, length)
 }
 
 /**
@@ -193,7 +200,9 @@ export function sendTo(
   flags = 0,
 ): number | WouldBlock {
   const number = fdOf(fd)
-  const wanted = lengthOf(buffer, offset, length)
-  const bits = int32('flags', flags)
-  return orBlocked(native().sysSendTo(number, buffer, offset, wanted, bits, putAddress(address, 'sendto')), 'sendto', number)
+  const wanted = quickLength(buffer, offset, length)
+  const bits = flags === 0 ? 0 : int32('flags', flags)
+  const to = putAddress(address, 'sendto')
+  const result = (sysSendTo ??= native().sysSendTo)(number, buffer, offset, wanted, bits, to)
+  return result >= 0 ? result : failed(result, 'sendto', number, buffer, offset, length)
 }

@@ -17,6 +17,8 @@ pub const SIZE: u32 = 0xff_ffff;
 pub const BY_RECV: u32 = 1 << 24;
 /// A read that is shorter than asked says that the next one would block.
 pub const SHORT_IS_ALL: u32 = 1 << 25;
+/// JavaScript attempts it itself, into memory that no block could be: it is told of the event.
+pub const TELL: u32 = 1 << 26;
 
 /// Where the blocks come from.
 pub trait Blocks<'a> {
@@ -35,7 +37,7 @@ pub enum Outcome {
     Read { count: u32, block: u32 },
     /// The end, or what read(2) failed with.
     Ended(Result<(), Errno>),
-    /// JavaScript has to attempt it: no block is left, or the kernel has to be asked what is still true of the readiness.
+    /// JavaScript has to attempt it: it asked for that, no block is left, or the kernel has to be asked what is still true of the readiness.
     Attempt,
 }
 
@@ -50,6 +52,9 @@ pub(crate) fn read<'a>(
     let Some(asked) = readiness.asked_read(slot).filter(|_| bits & READ_SIDE != 0) else {
         return Outcome::Pending;
     };
+    if asked & TELL != 0 {
+        return Outcome::Attempt;
+    }
     let Some((block, memory)) = blocks.take() else { return Outcome::Attempt };
     let size = (asked & SIZE) as usize;
     let memory = &memory[..size.min(memory.len())];

@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use asyncfd_core::interest::{READ_CLOSED, READABLE, WRITABLE};
-use asyncfd_core::ops::{BY_RECV, Outcome, READ_OP, SHORT_IS_ALL};
+use asyncfd_core::ops::{BY_RECV, Outcome, READ_OP, SHORT_IS_ALL, TELL};
 use asyncfd_core::readiness::{READ, READ_BITS, WANTED};
 use asyncfd_core::registration::Key;
 use common::Harness;
@@ -117,6 +117,25 @@ fn without_a_block_javascript_attempts() {
     h.turn();
     assert_eq!(h.reads, [(key, Outcome::Attempt)]);
     assert_ne!(h.word(key, READ).get(), 0, "it is asked for still");
+}
+
+#[test]
+fn what_javascript_reads_itself_takes_no_block_and_counts_as_read() {
+    let mut h = Harness::new(false);
+    let mut pairs: Vec<_> = (0..5).map(|_| pair(&mut h)).collect();
+    for (_, b, key) in &mut pairs {
+        ask(&h, *key, 64 * 1024 | TELL);
+        b.write_all(b"x").unwrap();
+    }
+    h.portions = 0;
+    h.turn();
+    assert!(h.reads.iter().all(|(_, outcome)| *outcome == Outcome::Attempt));
+    assert_eq!(h.reads.len(), 5);
+    assert_eq!(h.blocks.free.borrow().len(), 2);
+    assert_eq!(h.portions, 3, "two of 64 KiB each, then JavaScript reads before there are more");
+    let key = pairs[0].2;
+    assert_ne!(h.word(key, READ).get(), 0, "it is asked for still");
+    assert_eq!(bits(&h, key), READABLE);
 }
 
 #[test]

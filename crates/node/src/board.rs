@@ -116,6 +116,7 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("READ_OP", ops::READ_OP as usize),
     ("BY_RECV", ops::BY_RECV as usize),
     ("SHORT_IS_ALL", ops::SHORT_IS_ALL as usize),
+    ("TELL", ops::TELL as usize),
     ("TIMER_STRIDE", timers::STRIDE),
     ("TIMER_TIME", timers::TIME),
     ("TIMER_STATE", timers::STATE),

@@ -1,9 +1,9 @@
-//! The four calls that carry the traffic, past the C library: in a process with threads it makes each of them a point at
+//! The calls that carry the traffic, past the C library: in a process with threads it makes each of them a point at
 //! which the thread can be cancelled, which nobody here does, and which costs some 50 ns. The result is C's: -1, with errno.
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod direct {
-    use libc::{c_int, c_long, c_void, syscall};
+    use libc::{c_int, c_long, sockaddr, socklen_t, syscall};
 
     pub unsafe fn read(fd: c_int, ptr: *mut u8, len: usize) -> isize {
         // SAFETY: the caller's, as are those below: the arguments are the system call's own.
@@ -15,20 +15,32 @@ mod direct {
         unsafe { syscall(libc::SYS_write, c_long::from(fd), ptr, len) as isize }
     }
 
-    pub unsafe fn recv(fd: c_int, ptr: *mut u8, len: usize, flags: c_int) -> isize {
-        let nowhere = std::ptr::null_mut::<c_void>();
-        // SAFETY: as above; the address is not asked for.
+    pub unsafe fn recv_from(
+        fd: c_int,
+        ptr: *mut u8,
+        len: usize,
+        flags: c_int,
+        from: *mut sockaddr,
+        from_len: *mut socklen_t,
+    ) -> isize {
+        // SAFETY: as above.
         unsafe {
-            syscall(libc::SYS_recvfrom, c_long::from(fd), ptr, len, c_long::from(flags), nowhere, nowhere)
+            syscall(libc::SYS_recvfrom, c_long::from(fd), ptr, len, c_long::from(flags), from, from_len)
                 as isize
         }
     }
 
-    pub unsafe fn send(fd: c_int, ptr: *const u8, len: usize, flags: c_int) -> isize {
-        let nowhere = std::ptr::null::<c_void>();
-        // SAFETY: as above; there is no address.
+    pub unsafe fn send_to(
+        fd: c_int,
+        ptr: *const u8,
+        len: usize,
+        flags: c_int,
+        to: *const sockaddr,
+        to_len: socklen_t,
+    ) -> isize {
+        // SAFETY: as above.
         unsafe {
-            syscall(libc::SYS_sendto, c_long::from(fd), ptr, len, c_long::from(flags), nowhere, 0usize)
+            syscall(libc::SYS_sendto, c_long::from(fd), ptr, len, c_long::from(flags), to, to_len as usize)
                 as isize
         }
     }
@@ -36,7 +48,7 @@ mod direct {
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 mod direct {
-    use libc::c_int;
+    use libc::{c_int, sockaddr, socklen_t};
 
     pub unsafe fn read(fd: c_int, ptr: *mut u8, len: usize) -> isize {
         // SAFETY: the caller's, as are those below.
@@ -48,15 +60,29 @@ mod direct {
         unsafe { libc::write(fd, ptr.cast(), len) }
     }
 
-    pub unsafe fn recv(fd: c_int, ptr: *mut u8, len: usize, flags: c_int) -> isize {
+    pub unsafe fn recv_from(
+        fd: c_int,
+        ptr: *mut u8,
+        len: usize,
+        flags: c_int,
+        from: *mut sockaddr,
+        from_len: *mut socklen_t,
+    ) -> isize {
         // SAFETY: as above.
-        unsafe { libc::recv(fd, ptr.cast(), len, flags) }
+        unsafe { libc::recvfrom(fd, ptr.cast(), len, flags, from, from_len) }
     }
 
-    pub unsafe fn send(fd: c_int, ptr: *const u8, len: usize, flags: c_int) -> isize {
+    pub unsafe fn send_to(
+        fd: c_int,
+        ptr: *const u8,
+        len: usize,
+        flags: c_int,
+        to: *const sockaddr,
+        to_len: socklen_t,
+    ) -> isize {
         // SAFETY: as above.
-        unsafe { libc::send(fd, ptr.cast(), len, flags) }
+        unsafe { libc::sendto(fd, ptr.cast(), len, flags, to, to_len) }
     }
 }
 
-pub(super) use direct::{read, recv, send, write};
+pub(super) use direct::{read, recv_from, send_to, write};

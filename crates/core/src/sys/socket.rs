@@ -1,6 +1,7 @@
 //! Sockets: making them, naming them, and bytes with flags and addresses.
 
 use std::mem::size_of_val;
+use std::ptr::{null, null_mut};
 
 use super::address::{Address, RawAddress};
 use super::{Errno, OwnedFd, RawFd, Result, check, created, io, last_errno, raw, retry};
@@ -69,21 +70,27 @@ pub fn connect(fd: RawFd, address: &Address) -> Result<()> {
     }
 }
 
-pub fn accept(fd: RawFd) -> Result<(OwnedFd, Option<Address>)> {
-    let mut peer = RawAddress::room();
-    let mut len = peer.size();
+/// accept4(2); the peer's address, if it is asked for.
+pub fn accept(fd: RawFd, peer: Option<&mut Option<Address>>) -> Result<OwnedFd> {
+    let mut room = peer.is_some().then(RawAddress::room);
+    let mut len = room.as_ref().map_or(0, RawAddress::size);
+    let (address, size) =
+        room.as_mut().map_or((null_mut(), null_mut()), |room| (room.as_mut_ptr(), &raw mut len));
     let accepted = retry(|| {
-        // SAFETY: the address and its length outlive the call, and the length is that of the room.
+        // SAFETY: the address and its length outlive the call, and the length is that of the room; or there are none.
         #[cfg(not(target_vendor = "apple"))]
-        let result = unsafe { libc::accept4(fd, peer.as_mut_ptr(), &mut len, create::TYPE) };
+        let result = unsafe { libc::accept4(fd, address, size, create::TYPE) };
         // SAFETY: as above.
         #[cfg(target_vendor = "apple")]
-        let result = unsafe { libc::accept(fd, peer.as_mut_ptr(), &mut len) };
+        let result = unsafe { libc::accept(fd, address, size) };
         result as isize
     })?;
     let accepted = create::finish(created(accepted as libc::c_int)?)?;
-    *peer.size_mut() = len;
-    Ok((accepted, peer.decode()))
+    if let (Some(peer), Some(mut room)) = (peer, room) {
+        *room.size_mut() = len;
+        *peer = room.decode();
+    }
+    Ok(accepted)
 }
 
 pub fn shutdown(fd: RawFd, how: i32) -> Result<()> {
@@ -116,8 +123,9 @@ pub fn remote_address(fd: RawFd) -> Result<Option<Address>> {
 /// `ptr` is valid for writes of `len` bytes until the call returns.
 #[inline]
 pub unsafe fn recv(fd: RawFd, ptr: *mut u8, len: usize, flags: i32) -> Result<usize> {
-    // SAFETY: the caller vouches for the memory.
-    retry(|| unsafe { raw::recv(fd, ptr, len, flags) })
+    let nowhere = null_mut();
+    // SAFETY: the caller vouches for the memory; the address is not asked for.
+    retry(|| unsafe { raw::recv_from(fd, ptr, len, flags, nowhere, null_mut()) })
 }
 
 /// send(2) without SIGPIPE.
@@ -126,8 +134,8 @@ pub unsafe fn recv(fd: RawFd, ptr: *mut u8, len: usize, flags: i32) -> Result<us
 /// `ptr` is valid for reads of `len` bytes until the call returns.
 #[inline]
 pub unsafe fn send(fd: RawFd, ptr: *const u8, len: usize, flags: i32) -> Result<usize> {
-    // SAFETY: the caller vouches for the memory.
-    retry(|| unsafe { raw::send(fd, ptr, len, flags | create::SEND) })
+    // SAFETY: the caller vouches for the memory; there is no address.
+    retry(|| unsafe { raw::send_to(fd, ptr, len, flags | create::SEND, null(), 0) })
 }
 
 /// recvfrom(2).
@@ -138,8 +146,7 @@ pub unsafe fn recv_from(fd: RawFd, ptr: *mut u8, len: usize, flags: i32) -> Resu
     let mut from = RawAddress::room();
     let mut from_len = from.size();
     // SAFETY: the caller vouches for the memory; the address and its length outlive the call.
-    let count =
-        retry(|| unsafe { libc::recvfrom(fd, ptr.cast(), len, flags, from.as_mut_ptr(), &mut from_len) })?;
+    let count = retry(|| unsafe { raw::recv_from(fd, ptr, len, flags, from.as_mut_ptr(), &mut from_len) })?;
     *from.size_mut() = from_len;
     Ok((count, from.decode()))
 }
@@ -151,7 +158,7 @@ pub unsafe fn recv_from(fd: RawFd, ptr: *mut u8, len: usize, flags: i32) -> Resu
 pub unsafe fn send_to(fd: RawFd, ptr: *const u8, len: usize, flags: i32, to: &Address) -> Result<usize> {
     let to = to.encode()?;
     // SAFETY: the caller vouches for the memory; the address outlives the call.
-    retry(|| unsafe { libc::sendto(fd, ptr.cast(), len, flags | create::SEND, to.as_ptr(), to.size()) })
+    retry(|| unsafe { raw::send_to(fd, ptr, len, flags | create::SEND, to.as_ptr(), to.size()) })
 }
 
 /// getsockopt(2): how many bytes of `value` the option took.

@@ -1,9 +1,10 @@
-//! The four calls that carry the traffic, on raw Node-API: `(fd, view, offset, length[, flags])` gives a count or
+//! The calls that carry the traffic, on raw Node-API: `(fd, view, offset, length[, flags[, block]])` gives a count or
 //! `-errno`. Arguments of a wrong type and shared memory are EINVAL, a part that does not lie inside the view ERANGE.
 
 use asyncfd_core::sys::{Errno, Result, io, socket};
 use napi::sys::{napi_callback_info, napi_env, napi_value};
 
+use super::address::Block;
 use crate::raw::{self, Bytes, Value};
 
 /// Looks the arguments up and makes the call at once: no JavaScript runs between the two.
@@ -55,9 +56,50 @@ unsafe extern "C" fn send(env: napi_env, info: napi_callback_info) -> napi_value
     })
 }
 
+unsafe extern "C" fn recv_from(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, view, offset, length, flags, block]| {
+        let Some(flags) = flags.int32() else { return super::failure(Errno::INVAL) };
+        transfer(fd, view, offset, length, |fd, part| {
+            let block = block.bytes().ok_or(Errno::INVAL).and_then(Block::new)?;
+            // SAFETY: as in `read`.
+            let (count, from) = unsafe { socket::recv_from(fd, part.ptr, part.len, flags)? };
+            block.write(from.as_ref())?;
+            Ok(count)
+        })
+    })
+}
+
+unsafe extern "C" fn send_to(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, view, offset, length, flags, block]| {
+        let Some(flags) = flags.int32() else { return super::failure(Errno::INVAL) };
+        transfer(fd, view, offset, length, |fd, part| {
+            let to = block.bytes().ok_or(Errno::INVAL).and_then(Block::new)?.read()?;
+            // SAFETY: as in `read`.
+            unsafe { socket::send_to(fd, part.ptr, part.len, flags, &to) }
+        })
+    })
+}
+
+/// `(fd[, block])`: a descriptor or `-errno`; the peer's address is asked for only if there is a block.
+unsafe extern "C" fn accept(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, block]| {
+        let Some(fd) = fd.int32() else { return super::failure(Errno::INVAL) };
+        super::descriptor((|| {
+            let Some(bytes) = block.bytes() else { return socket::accept(fd, None) };
+            let (block, mut peer) = (Block::new(bytes)?, None);
+            let accepted = socket::accept(fd, Some(&mut peer))?;
+            block.write(peer.as_ref())?;
+            Ok(accepted)
+        })())
+    })
+}
+
 pub fn export(env: napi_env, exports: napi_value) -> napi::Result<()> {
     raw::export(env, exports, c"sysRead", Some(read))?;
     raw::export(env, exports, c"sysWrite", Some(write))?;
     raw::export(env, exports, c"sysRecv", Some(recv))?;
-    raw::export(env, exports, c"sysSend", Some(send))
+    raw::export(env, exports, c"sysSend", Some(send))?;
+    raw::export(env, exports, c"sysAccept", Some(accept))?;
+    raw::export(env, exports, c"sysRecvFrom", Some(recv_from))?;
+    raw::export(env, exports, c"sysSendTo", Some(send_to))
 }

@@ -6,8 +6,8 @@ use asyncfd_core::sys::{Errno, IntoRawFd, Result};
 use napi::bindgen_prelude::{Either, Null};
 use napi_derive::napi;
 
+use super::count;
 use super::view::{View, Views};
-use super::{address, count};
 
 const HEADER: usize = 3 * 4;
 
@@ -27,14 +27,14 @@ pub fn sys_recv_msg(
     count((|| {
         // Getters of the array may run JavaScript: everything else is looked at after them.
         let vectors = views.vectors()?;
-        address::check_room(&block)?;
+        let block = block.block()?;
         meta.bytes()?.part(0, 12).ok_or(Errno::RANGE)?;
         let max_fds = (fds.bytes()?.len / 4).min(MAX_FDS);
         let control_len = control.bytes()?.len;
         // SAFETY: the memory was just looked up and no JavaScript runs before the call returns.
         let message = unsafe { control::recv_msg(fd, &vectors, max_fds, control_len, flags)? };
         let packed = pack(&message.control);
-        address::write(&block, message.address.as_ref())?;
+        block.write(message.address.as_ref())?;
         control.write(&packed)?;
         meta.write_numbers(&[message.flags, message.fds.len() as i32, packed.len() as i32])?;
         // From here on they are JavaScript's; the room for them was there from the start.
@@ -60,7 +60,7 @@ pub fn sys_send_msg(
         let control = unpack(&control.copy()?)?;
         let to = match &block {
             Either::A(Null) => None,
-            Either::B(block) => Some(address::read(block)?),
+            Either::B(block) => Some(block.block()?.read()?),
         };
         // SAFETY: the memory was just looked up and no JavaScript runs before the call returns.
         unsafe { control::send_msg(fd, &vectors, &fds, &control, flags, to.as_ref()) }

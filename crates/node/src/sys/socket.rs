@@ -1,10 +1,11 @@
 //! Sockets. An address travels in a block (see `address`).
 
-use asyncfd_core::sys::{IntoRawFd, socket};
+use asyncfd_core::sys::address::Address;
+use asyncfd_core::sys::{Result, socket};
 use napi_derive::napi;
 
 use super::view::View;
-use super::{address, count, descriptor, done, failure};
+use super::{count, descriptor, done};
 
 /// `socket(2)`: a descriptor or `-errno`.
 #[napi(catch_unwind)]
@@ -26,7 +27,7 @@ pub fn sys_socketpair(
 /// `bind(2)`: 0 or `-errno`.
 #[napi(catch_unwind)]
 pub fn sys_bind(fd: i32, #[napi(ts_arg_type = "Uint8Array")] block: View) -> i32 {
-    done(address::read(&block).and_then(|address| socket::bind(fd, &address)))
+    done(block.block().and_then(|block| block.read()).and_then(|address| socket::bind(fd, &address)))
 }
 
 /// `listen(2)`: 0 or `-errno`.
@@ -38,18 +39,7 @@ pub fn sys_listen(fd: i32, backlog: i32) -> i32 {
 /// `connect(2)`: 0 or `-errno`.
 #[napi(catch_unwind)]
 pub fn sys_connect(fd: i32, #[napi(ts_arg_type = "Uint8Array")] block: View) -> i32 {
-    done(address::read(&block).and_then(|address| socket::connect(fd, &address)))
-}
-
-/// `accept4(2)`: writes the peer's address; a descriptor or `-errno`.
-#[napi(catch_unwind)]
-pub fn sys_accept(fd: i32, #[napi(ts_arg_type = "Uint8Array")] block: View) -> i32 {
-    let accepted =
-        address::check_room(&block).and_then(|()| socket::accept(fd)).and_then(|(socket, peer)| {
-            address::write(&block, peer.as_ref())?;
-            Ok(socket)
-        });
-    accepted.map_or_else(failure, IntoRawFd::into_raw_fd)
+    done(block.block().and_then(|block| block.read()).and_then(|address| socket::connect(fd, &address)))
 }
 
 /// `shutdown(2)`: 0 or `-errno`.
@@ -58,54 +48,20 @@ pub fn sys_shutdown(fd: i32, how: i32) -> i32 {
     done(socket::shutdown(fd, how))
 }
 
+fn name(block: &View, ask: impl FnOnce() -> Result<Option<Address>>) -> i32 {
+    done(block.block().and_then(|block| block.write(ask()?.as_ref())))
+}
+
 /// `getsockname(2)`: writes the address; 0 or `-errno`.
 #[napi(catch_unwind)]
 pub fn sys_local_address(fd: i32, #[napi(ts_arg_type = "Uint8Array")] block: View) -> i32 {
-    done(socket::local_address(fd).and_then(|address| address::write(&block, address.as_ref())))
+    name(&block, || socket::local_address(fd))
 }
 
 /// `getpeername(2)`: writes the address; 0 or `-errno`.
 #[napi(catch_unwind)]
 pub fn sys_remote_address(fd: i32, #[napi(ts_arg_type = "Uint8Array")] block: View) -> i32 {
-    done(socket::remote_address(fd).and_then(|address| address::write(&block, address.as_ref())))
-}
-
-/// `recvfrom(2)`: writes the sender's address; a count or `-errno`.
-#[napi(catch_unwind)]
-pub fn sys_recv_from(
-    fd: i32,
-    #[napi(ts_arg_type = "ArrayBufferView")] view: View,
-    offset: f64,
-    length: f64,
-    flags: i32,
-    #[napi(ts_arg_type = "Uint8Array")] block: View,
-) -> i32 {
-    count((|| {
-        address::check_room(&block)?;
-        let part = view.part(offset, length)?;
-        // SAFETY: the memory was just looked up and no JavaScript runs before the call returns.
-        let (received, from) = unsafe { socket::recv_from(fd, part.ptr, part.len, flags)? };
-        address::write(&block, from.as_ref())?;
-        Ok(received)
-    })())
-}
-
-/// `sendto(2)` with `MSG_NOSIGNAL`: a count or `-errno`.
-#[napi(catch_unwind)]
-pub fn sys_send_to(
-    fd: i32,
-    #[napi(ts_arg_type = "ArrayBufferView")] view: View,
-    offset: f64,
-    length: f64,
-    flags: i32,
-    #[napi(ts_arg_type = "Uint8Array")] block: View,
-) -> i32 {
-    count((|| {
-        let to = address::read(&block)?;
-        let part = view.part(offset, length)?;
-        // SAFETY: as in `sys_recv_from`.
-        unsafe { socket::send_to(fd, part.ptr, part.len, flags, &to) }
-    })())
+    name(&block, || socket::remote_address(fd))
 }
 
 /// `getsockopt(2)`: writes the value to the view; its length or `-errno`.

@@ -7,6 +7,7 @@ use asyncfd_core::sys::{Errno, Result, io};
 use napi::bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue};
 use napi::{ValueType, sys};
 
+use super::address::Block;
 use crate::raw::{Bytes, Value};
 
 /// A typed array or DataView.
@@ -25,10 +26,9 @@ impl View {
         self.0.bytes().ok_or(Errno::INVAL)
     }
 
-    /// A part of them; ERANGE if it does not lie inside.
-    pub fn part(&self, offset: f64, length: f64) -> Result<Bytes> {
-        // Saturates: what is negative or NaN becomes 0, what is huge lies outside.
-        self.bytes()?.part(offset as usize, length as usize).ok_or(Errno::RANGE)
+    /// The bytes as a block for an address; ERANGE if there is no room for one.
+    pub fn block(&self) -> Result<Block> {
+        Block::new(self.bytes()?)
     }
 
     /// A copy of the bytes; E2BIG for more than [`MAX_COPY`].
