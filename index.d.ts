@@ -10,11 +10,25 @@ export declare function sysRead(fd: number, view: ArrayBufferView, offset: numbe
 /** `recv(2)`: a count or `-errno`. */
 export declare function sysRecv(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number): number
 /** `recvfrom(2)`: a count or `-errno`; writes the sender's address to the block. */
-export declare function sysRecvFrom(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number, block: Uint8Array): number
+export declare function sysRecvFrom(
+  fd: number,
+  view: ArrayBufferView,
+  offset: number,
+  length: number,
+  flags: number,
+  block: Uint8Array,
+): number
 /** `send(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
 export declare function sysSend(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number): number
 /** `sendto(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
-export declare function sysSendTo(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number, block: Uint8Array): number
+export declare function sysSendTo(
+  fd: number,
+  view: ArrayBufferView,
+  offset: number,
+  length: number,
+  flags: number,
+  block: Uint8Array,
+): number
 /** `write(2)`: a count or `-errno`. */
 export declare function sysWrite(fd: number, view: ArrayBufferView, offset: number, length: number): number
 

@@ -58,13 +58,11 @@ export class Timeout implements WheelTimer, Disposable {
   /** @internal */
   refd = true
 
-  /** @internal */
-  constructor(callback: Callback<unknown[]>, ms: unknown, args: unknown[] | null, repeats: boolean) {
-    const context = captureContext()
+  /** @internal No more than this, so that V8 makes it in place. */
+  constructor(callback: Callback<unknown[]>, ms: number, rare: Rare) {
     this.#callback = callback
-    this.#rare = context === null && args === null && !repeats ? NOTHING_RARE : { context, args, repeats, number: 0 }
-    this.#ms = duration(ms)
-    timers().after(this, this.#ms)
+    this.#rare = rare
+    this.#ms = ms
   }
 
   /** @internal Faster than `instanceof`, and blind to what only looks like one. */
@@ -87,21 +85,16 @@ export class Timeout implements WheelTimer, Disposable {
     } finally {
       if (this.#rare !== NOTHING_RARE && this.#callback !== null && this.id === -1) {
         if (this.#rare.repeats) timers().after(this, this.#ms)
-        else this.#forget()
+        else forget(this.#rare)
       }
     }
     runTicks?.call(process)
   }
 
-  #forget(): void {
-    const { number } = this.#rare
-    if (number !== 0) byNumber.delete(number)
-  }
-
   /** @internal */
   clear(): void {
     this.#callback = null
-    this.#forget()
+    forget(this.#rare)
     timers().cancel(this)
   }
 
@@ -151,6 +144,11 @@ export class Timeout implements WheelTimer, Disposable {
   }
 }
 
+/** Its number is nobody's any more. (A private method would be one property more in every timer.) */
+function forget({ number }: Rare): void {
+  if (number !== 0) byNumber.delete(number)
+}
+
 /** Node 24 and later also tell of these, each kind once. */
 const unwarned = { negative: warnsOfAll(), nan: warnsOfAll() }
 
@@ -184,7 +182,12 @@ function warn(what: string, type: string): void {
 
 function start(callback: unknown, ms: unknown, args: unknown[] | null, repeats: boolean): Timeout {
   if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
-  return new Timeout(callback as Callback<unknown[]>, ms, args, repeats)
+  const context = captureContext()
+  const rare = context === null && args === null && !repeats ? NOTHING_RARE : { context, args, repeats, number: 0 }
+  const span = duration(ms)
+  const timer = new Timeout(callback as Callback<unknown[]>, span, rare)
+  timers().after(timer, span)
+  return timer
 }
 
 /** The arguments after the first two; null for none, which makes no array. */
