@@ -47,6 +47,8 @@ export declare class NativeReactor {
   usePool(pool: ArrayBuffer): boolean
   /** Stops time at `ms`, or moves stopped time forward to it; null lets it run on. */
   pauseClock(ms?: number | undefined | null): void
+  /** The time by which deadlines are counted. A little behind the clock of JavaScript's that it was set by. */
+  now(): number
   /** The instant at which timers next need a turn, not later than the earliest deadline; null without timers. */
   nextTimer(): number | null
   /**

@@ -15,7 +15,7 @@ import { clock, now } from 'asyncfd/time'
 import { type Phases, withTimeouts } from 'asyncfd/timeouts'
 import { cert, key } from './fixtures/certificate.js'
 import { onStoppedTime, pass, turns } from './helpers/clock.js'
-import { folder, noLeaks } from './helpers/fixtures.js'
+import { folder, noLeaks, untilReadable } from './helpers/fixtures.js'
 import { connectedPair, ending, Fate, fullListener, listening, serve, sip } from './helpers/sockets.js'
 import test, { type ExecutionContext } from './helpers/test.js'
 
@@ -175,6 +175,33 @@ onStoppedTime('read: while somebody reads, from the last byte on', async (t) => 
   t.is(fate.phase, undefined)
   await pass(2)
   t.is(fate.phase, 'read')
+})
+
+onStoppedTime('read: counts from where a byte was taken, whatever else the same iteration took time for', async (t) => {
+  const both = [await limited(t, { read: 100 }), await limited(t, { read: 100 })]
+  const taken: { at: number; fate: Fate; busy: Promise<void> }[] = []
+  await turns()
+  for (const { socket, peer, fate } of both) {
+    socket.on('data', () => {
+      // A listener that takes its time: up to 60 ms of it at once.
+      taken.push({ at: now(), fate, busy: clock.advance(60) })
+    })
+    peer.write('x')
+  }
+  // Both lie in the kernel before the first is taken.
+  if (ON_NODE) for (const { socket } of both) untilReadable((socket as unknown as { _handle: { fd: number } })._handle.fd)
+  while (taken.length < 2) await turns()
+  await Promise.all(taken.map(({ busy }) => busy))
+  const [first, last] = taken as [(typeof taken)[0], (typeof taken)[0]]
+  if (ON_NODE) t.true(last.at > first.at, 'time passed between the two')
+  await pass(last.at + 99 - now())
+  t.is(last.fate.phase, undefined, 'not early')
+  // Late by no more than the rest of the iteration.
+  await pass(61)
+  t.deepEqual(
+    both.map(({ fate }) => fate.phase),
+    ['read', 'read'],
+  )
 })
 
 onStoppedTime('read: of who reads by "readable", and not after the end', async (t) => {

@@ -22,6 +22,7 @@ export const EAGER = 11
 export const THREW = 12
 export const TIMER_DRAINS = 13
 export const FREE_COUNT = 14
+export const STAMPED = 15
 export const WOKEN = 16
 export const WOKEN_STRIDE = 5
 export const SUBMIT = 10256
@@ -34,7 +35,8 @@ export const FREE = 18448
 /** Blocks of the pool, and bytes of each. */
 export const BLOCKS = 32
 export const BLOCK_BYTES = 65536
-const CONTROL_WORDS = 18480
+export const ENDED_AT = 18480
+const CONTROL_WORDS = 18482
 
 // Words of a slot.
 export const STRIDE = 8
@@ -83,6 +85,8 @@ export const LAYOUT: Readonly<Record<string, number>> = {
   EAGER,
   TIMER_DRAINS,
   FREE_COUNT,
+  STAMPED,
+  ENDED_AT,
   WOKEN,
   WOKEN_STRIDE,
   SUBMIT,

@@ -133,6 +133,7 @@ export class Reactor {
     const { control, slots, timers } = this.board
     const memory = [control.buffer, slots.buffer, timers.buffer] as const
     this.#native = new binding.NativeReactor(driver === 'threaded', oneshot, ...memory, this.#clock.now(), () => this.#call())
+    this.behind = this.#behind()
     this.#collectAgain = this.#native.collectAgain()
     this.edge = this.#native.isEdge
     if (isTracing) trace('reactor: %s driver, %s', driver, this.edge ? 'edge' : 'oneshot')
@@ -413,7 +414,16 @@ export class Reactor {
     if (instant === null && this.#pausedAt !== null) this.#ahead = this.#pausedAt - this.#clock.now()
     this.#pausedAt = instant
     this.#native.pauseClock(instant)
+    this.behind = this.#behind()
     this.#native.flush()
+  }
+
+  /** Milliseconds, at most, that the native side's clock is behind {@link now}. */
+  behind: number
+
+  #behind(): number {
+    const native = this.#native.now()
+    return this.now() - native
   }
 
   /** When timers next need a turn; null without any. */

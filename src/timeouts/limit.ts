@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net'
 import { ON_NODE, theReactor } from '../reactor.js'
+import { instantOf, type Stamp, stamp } from '../stamp.js'
 import { BaseTimer } from '../timer-queue.js'
 import type { Phase } from './phases.js'
 import { afterPollPhase } from './poll-phase.js'
@@ -285,8 +286,8 @@ export class Write extends TrafficLimit {
 /** No byte comes, though somebody reads. */
 export class Read extends TrafficLimit {
   #received = 0
-  /** Whether it was told of what came since the last look. */
-  #came = false
+  /** When something came last of which it was told, since the last look. */
+  #came: Stamp | null = null
 
   protected override begin(): void {
     this.#received = received(this.socket)
@@ -295,21 +296,20 @@ export class Read extends TrafficLimit {
 
   /** Something came, or somebody reads again. */
   came(): void {
-    if (!this.running) return
-    this.since = theReactor().now()
-    this.#came = true
+    if (this.running) this.#came = stamp()
   }
 
   protected override left(now: number): number {
     const count = received(this.socket)
-    if (count !== this.#received && !this.#came) {
+    if (this.#came !== null) this.since = Math.max(this.since, instantOf(this.#came))
+    else if (count !== this.#received) {
       // A part of an encrypted record, or somebody reads in another way.
       this.since = now
       this.owner.hearPackets?.()
     }
     if (!isReading(this.socket)) this.since = now
     this.#received = count
-    this.#came = false
+    this.#came = null
     return super.left(now)
   }
 

@@ -144,6 +144,11 @@ impl Timers {
         self.armed = None;
     }
 
+    /// The time in milliseconds.
+    pub fn now_ms(&self) -> f64 {
+        self.clock.now_ms()
+    }
+
     /// The instant, in milliseconds, of the next thing to do, not later than the earliest deadline.
     pub fn next_ms(&self) -> Option<f64> {
         self.wheel.next_tick().map(|tick| tick as f64 / crate::wheel::TICKS_PER_MS as f64)

@@ -19,6 +19,8 @@
 //! | `THREW` | JS sets 1, native sets 0 | dispatch threw; without it a failed call means that JavaScript was terminated |
 //! | `EAGER` | native | 1: dispatch asks natively for more when its batch is done |
 //! | `WOKEN..` | native | the woken ring: slot, generation, bits; with `READ_OP` for bits, what became of a read: bytes or `-errno`, and the block |
+//! | `STAMPED` | JS sets 1, native sets 0 | 1: JS wants to know when this iteration ends |
+//! | `ENDED_AT` (two words, an f64) | native | when the one ended for which that was last set: milliseconds of the timers' clock |
 //! | `FREE_COUNT`, `FREE..` | both | the blocks of the pool that are not in use; the last is the next to be taken |
 //! | `SUBMIT..` | JS | the submission ring: slot, generation to arm again |
 //! | `TIMER..` | JS | the ring of submitted timers |
@@ -51,6 +53,7 @@ const EAGER: usize = 11;
 const THREW: usize = 12;
 const TIMER_DRAINS: usize = 13;
 const FREE_COUNT: usize = 14;
+const STAMPED: usize = 15;
 const WOKEN: usize = 16;
 const WOKEN_STRIDE: usize = 5;
 /// An event may tell of a read and wake others as well.
@@ -70,7 +73,9 @@ const FREE: usize = EXPIRED + EXPIRED_CAPACITY;
 /// Blocks of the pool, and bytes of each.
 const BLOCKS: usize = 32;
 const BLOCK_BYTES: usize = 64 * 1024;
-const CONTROL_WORDS: usize = FREE + BLOCKS;
+/// At an even word, so that it is a double of JavaScript's.
+const ENDED_AT: usize = (FREE + BLOCKS).next_multiple_of(2);
+const CONTROL_WORDS: usize = ENDED_AT + 2;
 /// The result that has JavaScript attempt a read itself.
 const ATTEMPT: i32 = i32::MIN;
 /// No block.
@@ -93,6 +98,8 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("EAGER", EAGER),
     ("TIMER_DRAINS", TIMER_DRAINS),
     ("FREE_COUNT", FREE_COUNT),
+    ("STAMPED", STAMPED),
+    ("ENDED_AT", ENDED_AT),
     ("WOKEN", WOKEN),
     ("WOKEN_STRIDE", WOKEN_STRIDE),
     ("SUBMIT", SUBMIT),
@@ -337,9 +344,17 @@ impl Board {
         self.word(REFD).set(refd.into());
     }
 
-    pub fn next_iteration(&self) {
+    /// An iteration, or a part of one, is over. Asks `now_ms` only if somebody wants to know when.
+    pub fn next_iteration(&self, now_ms: impl FnOnce() -> f64) {
         let word = self.word(ITERATION);
         word.set(word.get().wrapping_add(1));
+        if self.word(STAMPED).replace(0) != 0 {
+            let bytes = now_ms().to_ne_bytes();
+            for (word, half) in bytes.chunks_exact(4).enumerate() {
+                let half = u32::from_ne_bytes([half[0], half[1], half[2], half[3]]);
+                self.word(ENDED_AT + word).set(half);
+            }
+        }
     }
 
     pub fn set_eager(&self, eager: bool) {

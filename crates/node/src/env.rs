@@ -147,7 +147,7 @@ impl EnvState {
             return;
         }
         let _turn = TurnGuard(self);
-        self.board.next_iteration();
+        self.next_iteration();
         let mut embedded = false;
         if let Some(driver) = &*self.driver.borrow() {
             driver.turn_began();
@@ -331,8 +331,12 @@ impl EnvState {
 
     /// Before the loop blocks: drains what was submitted outside a turn. Never calls JavaScript.
     pub fn prepare(&self) {
-        self.board.next_iteration();
+        self.next_iteration();
         self.settle();
+    }
+
+    fn next_iteration(&self) {
+        self.board.next_iteration(|| self.timers.borrow().now_ms());
     }
 
     /// Does what JavaScript submitted.

@@ -151,6 +151,12 @@ impl NativeReactor {
         self.state.timers.borrow_mut().pause(ms);
     }
 
+    /// The time by which deadlines are counted. A little behind the clock of JavaScript's that it was set by.
+    #[napi]
+    pub fn now(&self) -> f64 {
+        self.state.timers.borrow().now_ms()
+    }
+
     /// The instant at which timers next need a turn, not later than the earliest deadline; null without timers.
     #[napi]
     pub fn next_timer(&self) -> Option<f64> {
