@@ -26,21 +26,20 @@ interface Heard {
   readonly owners: Map<object, Told>
   reads: HearsReads
   writes: HearsWrites
+  /** What is called instead of the handle's own function, and that. */
+  onread?: { tap: Handle['onread']; own: Handle['onread'] }
 }
 
 const HEARD = Symbol('asyncfd.heard')
-/** What a handle calls by itself when something came, where {@link tap} is called instead. */
-const OWN = Symbol('asyncfd.onread')
 const NOBODY: HearsReads & HearsWrites = { came() {}, wrote() {} }
-type OnRead = (this: Handle, bytes: unknown) => unknown
-type HeardHandle = Handle & { [HEARD]: Heard; [OWN]?: OnRead | undefined }
+type HeardHandle = Handle & { [HEARD]: Heard }
 
 /** Has those of `told` hear of a handle, beside the others; instead of those that the same owner named before. */
 export function hearHandle(handle: Handle, owner: object, told: Told): void {
   const heard = ((handle as HeardHandle)[HEARD] ??= { owners: new Map(), reads: NOBODY, writes: NOBODY })
   heard.owners.set(owner, told)
   tell(heard)
-  if (told.reads.length > 0) hearReads(handle as HeardHandle)
+  if (told.reads.length > 0) hearReads(handle, heard)
   if (told.writes.length > 0 && !hearsWrites(handle)) {
     Object.setPrototypeOf(handle, withTaps(Object.getPrototypeOf(handle)))
   }
@@ -57,30 +56,28 @@ function tell(heard: Heard): void {
 
 /** Ends {@link hearHandle}. Somebody else's on top of ours stays, and ours below it, which tells nobody. */
 export function unhearHandle(handle: Handle, owner: object): void {
-  const { [HEARD]: heard, [OWN]: own } = handle as Partial<HeardHandle>
+  const heard = (handle as Partial<HeardHandle>)[HEARD]
   if (heard?.owners.delete(owner) !== true) return
   tell(heard)
   if (heard.owners.size > 0) return
   if (hearsWrites(handle)) Object.setPrototypeOf(handle, Object.getPrototypeOf(Object.getPrototypeOf(handle)))
-  if (own === undefined || handle.onread !== tap) return
-  handle.onread = own
-  ;(handle as HeardHandle)[OWN] = undefined
+  if (heard.onread === undefined || handle.onread !== heard.onread.tap) return
+  handle.onread = heard.onread.own
+  delete heard.onread
 }
 
 /** Node's own code calls `onread` when something came. */
-function hearReads(handle: HeardHandle): void {
-  const { onread, [OWN]: own } = handle
+function hearReads(handle: Handle, heard: Heard): void {
+  const own = handle.onread
   // Node's agents have a function of their own there while nobody uses the connection, and then put back theirs.
-  if (typeof onread !== 'function' || (own !== undefined && onread !== own)) return
-  handle[OWN] = onread
+  if (heard.onread !== undefined && own === heard.onread.own) handle.onread = heard.onread.tap
+  if (typeof own !== 'function' || heard.onread !== undefined) return
+  const tap = function (this: Handle, bytes: unknown): unknown {
+    heard.reads.came()
+    return own.call(this, bytes)
+  }
   handle.onread = tap
-}
-
-/** One for all handles, which calls a method of theirs: V8 makes one piece of code of this and that. */
-function tap(this: Handle, bytes: unknown): unknown {
-  const handle = this as HeardHandle
-  handle[HEARD].reads.came()
-  return handle[OWN]!(bytes)
+  heard.onread = { tap, own }
 }
 
 /** What Node writes with (src/stream_base.cc). */

@@ -124,7 +124,7 @@ fn what_javascript_reads_itself_takes_no_block_and_counts_as_read() {
     let mut h = Harness::new(false);
     let mut pairs: Vec<_> = (0..5).map(|_| pair(&mut h)).collect();
     for (_, b, key) in &mut pairs {
-        ask(&h, *key, 64 * 1024 | TELL);
+        ask(&h, *key, (64 * 1024) | TELL);
         b.write_all(b"x").unwrap();
     }
     h.portions = 0;
