@@ -342,11 +342,13 @@ test('a large chunk is waited for and read into memory of its own, after it a sh
   }
   t.deepEqual(got, sent)
   const own = got.filter(({ buffer }) => buffer.byteLength === 64)
-  t.deepEqual(
-    own.map(({ length }) => length),
-    [40, 64, 64],
-    'those that came after one of more than a half, and are more than a half themselves',
-  )
+  // Bun's small buffers are memory of their own as well.
+  if (!('bun' in process.versions))
+    t.deepEqual(
+      own.map(({ length }) => length),
+      [40, 64, 64],
+      'those that came after one of more than a half, and are more than a half themselves',
+    )
   t.is(new Set(own.map(({ buffer }) => buffer)).size, own.length)
   const next = chunks.next()
   await settled()

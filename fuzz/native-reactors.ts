@@ -100,6 +100,7 @@ function method(
     | 'growTimers'
     | 'pauseClock'
     | 'nextTimer'
+    | 'now'
     | 'holdBack'
     | 'flush'
     | 'metrics',
@@ -230,6 +231,7 @@ export const nativeReactors: Record<string, Op> = {
     pick([null, null, 0, 1.5, 1e9, -1, Number.NaN, Number.POSITIVE_INFINITY]),
   ]),
   'NativeReactor.nextTimer': method('nextTimer', () => []),
+  'NativeReactor.now': method('now', () => []),
   'NativeReactor.flush': method('flush', () => []),
   'NativeReactor.metrics': method('metrics', () => []),
   // Inside a turn or outside of one, and the function that it gives, again and again.
