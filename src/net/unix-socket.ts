@@ -109,9 +109,9 @@ function readBindOptions(options: UnixBindOptions, address: UnixAddress): UnixBi
   const { mode, unlink } = options
   checkBooleans({ unlink }, ['unlink'])
   if (mode === undefined) return { unlink }
-  integer('options.mode', mode, 0, 0o777)
+  const permissions = integer('options.mode', mode, 0, 0o777)
   if (isAbstract(address)) throw invalidArgValue('options.mode', 'is for paths: an abstract name has no permissions', mode)
-  return { mode, unlink }
+  return { mode: permissions, unlink }
 }
 
 /** Binds a socket to a path, and makes it `ready`. Bad input throws, all else rejects. */

@@ -32,9 +32,9 @@ export function supported<F>(native: F | undefined, name: string): F {
   throw new AsyncFdError(`${name} is not available on ${process.platform}`, ErrorCode.UNSUPPORTED)
 }
 
-/** Checks an integer argument. @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
+/** Checks an integer argument. What it gives is never -0, which Node aborts the process for in places. @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
 export function integer(name: string, value: number, min: number, max: number): number {
-  if (Number.isInteger(value) && value >= min && value <= max) return value
+  if (Number.isInteger(value) && value >= min && value <= max) return value + 0
   if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value)
   throw outOfRange(name, `an integer >= ${min} and <= ${max}`, value)
 }
