@@ -236,13 +236,12 @@ impl Reactor {
             self.metrics.events += 1;
             let bits = probe::with_pipe_end(fd, bits);
             let snapshot = cfg!(any(target_os = "linux", target_os = "android"));
-            let asked = readiness.asked_read(key.slot);
             let wanted = readiness.deliver(key.slot, bits, snapshot && self.trigger == Trigger::Edge);
             let read = ops::read(readiness, blocks, key.slot, fd, bits);
             match read {
                 Outcome::Read { count, .. } => bytes += count,
                 // What JavaScript reads itself is as much in the cache.
-                Outcome::Attempt => bytes += asked.unwrap_or(0) & ops::SIZE,
+                Outcome::Attempt => bytes += readiness.asked_read(key.slot).unwrap_or(0) & ops::SIZE,
                 Outcome::Pending | Outcome::Ended(_) => {}
             }
             if self.trigger == Trigger::Oneshot {
