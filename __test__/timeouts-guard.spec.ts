@@ -244,6 +244,19 @@ onStoppedTime('write: while bytes are queued and the kernel takes none', async (
   t.true((fate.error as TimeoutError).elapsed >= 50 && now() - before <= 12)
 })
 
+onStoppedTime('write: never early, however long other writes went before, and at most a tenth late', async (t) => {
+  const { socket, fate } = await limited(t, { write: 100 }, narrow(t))
+  for (let i = 0; i < 107; i++) {
+    socket.write('small')
+    await pass(1)
+  }
+  socket.write(Buffer.alloc(30_000_000))
+  await pass(99)
+  t.is(fate.phase, undefined)
+  await pass(12)
+  t.is(fate.phase, 'write')
+})
+
 onStoppedTime('total: whatever moves', async (t) => {
   const { socket, peer, fate } = await limited(t, { total: 100, idle: 50, response: 50, read: 50 })
   socket.resume()
@@ -661,6 +674,67 @@ onStoppedTime('a socket that is encrypted later: what is asked above and gets no
 })
 
 if (ON_NODE) {
+  onStoppedTime('a socket that is encrypted later: what it reads does not let a write begin before it did', async (t) => {
+    const { fate, secure } = await encryptedLater(t, { write: 100 })
+    secure.write('stop')
+    await turns(20)
+    await pass(300, 10)
+    secure.read() // Asks for the socket below, as a write does.
+    ;(secure as unknown as { _unrefTimer(): void })._unrefTimer()
+    await pass(7)
+    secure.write(Buffer.alloc(30_000_000))
+    await pass(99)
+    t.is(fate.phase, undefined)
+    await pass(20)
+    t.is(fate.phase, 'write')
+  })
+
+  onStoppedTime('a socket that is connected has listeners for what can still come', async (t) => {
+    const [socket] = await connectedPair(t)
+    const [before] = traces(socket)
+    const added = () =>
+      (traces(socket)[0] as [string, number][]).filter(
+        ([name, count]) => !before!.some((one) => String(one) === `${name},${count}`),
+      )
+    withTimeouts(socket, { idle: 1000, total: 1000 })
+    t.deepEqual(
+      added().map(([name]) => name),
+      ['close'],
+    )
+    withTimeouts(socket, { idle: 1000 }).update({ read: 1000 })
+    t.deepEqual(
+      added()
+        .map(([name]) => name)
+        .sort(),
+      ['close', 'newListener', 'resume'],
+    )
+  })
+
+  onStoppedTime('who keeps what stands in for `onread`, and puts it back when the limits are gone, gets what came', async (t) => {
+    const [socket, peer] = await connectedPair(t)
+    const handle = (socket as unknown as { _handle: { onread: (this: unknown, bytes: unknown) => unknown } })._handle
+    const got: string[] = []
+    socket.on('data', (data) => got.push(String(data)))
+    let guard = withTimeouts(socket, { read: 1000 })
+    const kept = handle.onread
+    const wrapped = function (this: unknown, bytes: unknown) {
+      return kept.call(this, bytes)
+    }
+    for (const onread of [kept, wrapped, kept]) {
+      guard[Symbol.dispose]()
+      handle.onread = onread
+      guard = withTimeouts(socket, { read: 50 })
+      await pass(40)
+      peer.write('x')
+      await turns()
+      await pass(40)
+    }
+    t.deepEqual(got, ['x', 'x', 'x'])
+    const fate = new Fate(socket)
+    await pass(11)
+    t.is(fate.phase, 'read')
+  })
+
   onStoppedTime(
     'a socket of Node keeps its shape: two guards hear at its handle, which is as it was when both have ended',
     async (t) => {

@@ -6,6 +6,7 @@
  */
 import { script, start } from '../harness/child.js'
 import type { Measured } from '../harness/measure.js'
+import { rustBinary } from '../harness/peers.js'
 import { type Entry, figure, interleave } from '../harness/rounds.js'
 import { LOAD_CORE, Server } from '../harness/server.js'
 import { ratio, spread } from '../harness/stats.js'
@@ -14,6 +15,8 @@ import type { Benchmark, Effort } from '../main.js'
 
 const LOAD_FACTOR = 2
 const CONNECTIONS = 50
+/** From each server in turn. */
+const SLICES = 40
 const perSecond = (value: number) => `${Math.round(value).toLocaleString('en')}/s`
 const server = (kind: string, ...more: string[]) => [process.execPath, script('timeouts/server.js'), kind, ...more]
 
@@ -25,16 +28,30 @@ const KINDS: Record<string, string> = {
   'socket.setTimeout': 'set-timeout',
 }
 
-async function* packets({ rounds }: Effort): AsyncGenerator<Group> {
-  const title = `Echo of 64 bytes by node:net, ${CONNECTIONS} connections: messages per second of CPU`
-  const kinds = Object.values(KINDS)
-  const args = [script('timeouts/packets.js'), String(CONNECTIONS)]
-  const run = () => {
-    // Each of the servers is the first to start now and then.
-    kinds.unshift(kinds.pop()!)
-    return start(process.execPath, [...args, ...kinds], LOAD_CORE).measured
+/** Servers of all kinds side by side, and one generator of load that gives each of them some milliseconds in turn. */
+async function side(kinds: readonly string[]): Promise<Measured> {
+  const servers: Server[] = []
+  try {
+    for (const kind of kinds) servers.push(await Server.start(server(kind)))
+    const addresses = servers.map(({ port }) => `127.0.0.1:${port}`)
+    const slices = ['slices', CONNECTIONS, 64, SLICES, ...addresses].map(String)
+    const rates = await start(rustBinary('echo'), slices, LOAD_CORE).measured
+    return Object.fromEntries(kinds.map((kind, at) => [kind, rates[at] as number]))
+  } finally {
+    for (const one of servers) await one[Symbol.asyncDispose]()
   }
-  const done = await interleave(title, [{ name: title, run }], rounds * 2)
+}
+
+async function* packets({ rounds }: Effort): AsyncGenerator<Group> {
+  const title = `Echo of 64 bytes by node:net, ${CONNECTIONS} connections: messages per second`
+  const kinds = Object.values(KINDS)
+  const run = () => {
+    // Each of them is the first now and then. A process is some hundredths faster than another for all its life, by how its memory
+    // happens to lie: what tells is many of them.
+    kinds.unshift(kinds.pop()!)
+    return side(kinds)
+  }
+  const done = await interleave(title, [{ name: title, run }], rounds * 8)
   const of = (name: string) => figure(done, title, KINDS[name]!)
   const bars: Record<string, Bar> = { 'idle, read, write and total': { at: 'least', value: 0.98 } }
   const rows = Object.keys(KINDS).map((name): Row => {

@@ -11,7 +11,7 @@ import { Ear } from './ear.js'
 import { exceeded, type Peer } from './error.js'
 import { Idle, type Limit, Read, Response, Span, Write } from './limit.js'
 import { type Limits, PHASES, type Phase, type Phases, readPhases } from './phases.js'
-import { fdOf, hasInput, hasRoom, inside } from './traffic.js'
+import { fdOf, hasInput, hasRoom, inside, isEncrypted } from './traffic.js'
 
 /** Where a socket is in its life. */
 type Stage = 'unconnected' | 'lookup' | 'connect' | 'secureConnect' | 'open' | 'closed'
@@ -51,6 +51,7 @@ export class TimeoutGuard implements Disposable {
   readonly #context = captureContext()
   readonly #ear: Ear
   #isOpen = false
+  #hearsResume = false
   /** Listeners, to be taken back when it ends. */
   readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = []
   #ended = false
@@ -69,22 +70,9 @@ export class TimeoutGuard implements Disposable {
     this.#attempts = attempts
     this.#set(limits)
     this.#lookedUp = socket.connecting && fdOf(socket) >= 0
-    const onLookup = (error: Error | null, _address: string, _family: number, host: string) => {
-      this.#peer = { ...this.#peer, host }
-      if (error === null) this.#lookedUp = true
-    }
-    const onAttempt = (address: string, port: number) => {
-      this.#lookedUp = true
-      this.#peer = { address, port }
-      this.#attempts.push({ address, port })
-    }
-    const onFailure = (address: string, port: number, _family: number, error: Error) => {
-      const attempt = this.#attempts.find((one) => one.address === address && one.port === port && one.error === undefined)
-      if (attempt !== undefined) attempt.error = error
-    }
-    this.#listen('lookup', onLookup)
-    this.#listen('connectionAttempt', onAttempt)
-    this.#listen('connectionAttemptFailed', onFailure)
+    // One that is connected has nothing more to tell of that: each listener in vain costs memory, for all its life.
+    const isConnected = this.#stage() === 'open' && !isEncrypted(socket)
+    if (!isConnected) this.#listenToAttempts()
     const sync = () => {
       this.sync()
       // What waited for the connection is written by other listeners of the same event.
@@ -92,10 +80,25 @@ export class TimeoutGuard implements Disposable {
         for (const limit of this.#limits.values()) if (limit.running) limit.look()
       })
     }
-    for (const event of EVENTS) this.#listen(event, sync)
-    this.#listen('resume', () => (this.#limits.get('read') as Read | undefined)?.came())
+    for (const event of isConnected ? ['close'] : EVENTS) this.#listen(event, sync)
     this.sync()
     if (this.#stage() === 'unconnected') this.#ear.awaitConnecting()
+  }
+
+  #listenToAttempts(): void {
+    this.#listen('lookup', (error: Error | null, _address: string, _family: number, host: string) => {
+      this.#peer = { ...this.#peer, host }
+      if (error === null) this.#lookedUp = true
+    })
+    this.#listen('connectionAttempt', (address: string, port: number) => {
+      this.#lookedUp = true
+      this.#peer = { address, port }
+      this.#attempts.push({ address, port })
+    })
+    this.#listen('connectionAttemptFailed', (address: string, port: number, _family: number, error: Error) => {
+      const attempt = this.#attempts.find((one) => one.address === address && one.port === port && one.error === undefined)
+      if (attempt !== undefined) attempt.error = error
+    })
   }
 
   #listen(event: string, listener: (...args: never[]) => void): void {
@@ -134,6 +137,10 @@ export class TimeoutGuard implements Disposable {
       this.#limits.get(phase)?.stop()
       this.#limits.delete(phase)
       if (ms > 0) this.#limits.set(phase, this.#limit(phase, ms))
+    }
+    if (!this.#hearsResume && this.#limits.has('read')) {
+      this.#hearsResume = true
+      this.#listen('resume', () => (this.#limits.get('read') as Read | undefined)?.came())
     }
     this.#ear.set(this.#limits)
     if (this.#isOpen) this.#ear.open()

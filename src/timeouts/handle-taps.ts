@@ -26,8 +26,15 @@ interface Heard {
   readonly owners: Map<object, Told>
   reads: HearsReads
   writes: HearsWrites
-  /** What is called instead of the handle's own function, and that. */
-  onread?: { tap: Handle['onread']; own: Handle['onread'] }
+  /** What was put in the place of the handle's own function. */
+  onread?: ReadTap
+}
+
+type OnRead = NonNullable<Handle['onread']>
+
+interface ReadTap {
+  readonly tap: OnRead
+  readonly own: OnRead
 }
 
 const HEARD = Symbol('asyncfd.heard')
@@ -72,17 +79,28 @@ function hearReads(handle: Handle, heard: Heard): void {
   // Node's agents have a function of their own there while nobody uses the connection, and then put back theirs.
   if (heard.onread !== undefined && own === heard.onread.own) handle.onread = heard.onread.tap
   if (typeof own !== 'function' || heard.onread !== undefined) return
-  const tap = function (this: Handle, bytes: unknown): unknown {
-    heard.reads.came()
-    return own.call(this, bytes)
-  }
-  handle.onread = tap
-  heard.onread = { tap, own }
+  heard.onread = readTap(own)
+  handle.onread = heard.onread.tap
 }
 
-/** What Node writes with (src/stream_base.cc). */
-const WRITES = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String', 'writeAsciiString', 'writeUcs2String'] as const
-type Write = (this: Handle, request: unknown, data: unknown, more: unknown) => unknown
+/**
+ * By what they call. Handles have the same function, so they get the same tap, and V8 sees one; and whoever keeps a tap and puts it back
+ * later, on this handle or another, still calls that.
+ */
+const readTaps = new WeakMap<OnRead, ReadTap>()
+
+function readTap(own: OnRead): ReadTap {
+  let made = readTaps.get(own)
+  if (made === undefined) {
+    const tap = function (this: Handle & Partial<HeardHandle>, bytes: unknown): unknown {
+      this[HEARD]?.reads.came()
+      return own.call(this, bytes)
+    }
+    made = { tap, own }
+    readTaps.set(own, made)
+  }
+  return made
+}
 
 /** From prototypes of handles to ours on top of them, whose writes tell. */
 const tapped = new WeakMap<object, object>()
@@ -92,20 +110,44 @@ function hearsWrites(handle: Handle): boolean {
   return tapped.get(Object.getPrototypeOf(prototype)) === prototype
 }
 
+/** What Node writes with (src/stream_base.cc). */
+const WRITES = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String', 'writeAsciiString', 'writeUcs2String'] as const
+type Writes = Record<(typeof WRITES)[number], (this: Handle, request: unknown, data: unknown, more?: unknown) => unknown>
+
+function told(handle: Handle, result: unknown): unknown {
+  ;(handle as HeardHandle)[HEARD].writes.wrote()
+  return result
+}
+
+/** By `super` and not by `call`: so V8 knows which function that is, and goes straight to it. */
 function withTaps(prototype: object): object {
   let taps = tapped.get(prototype)
   if (taps === undefined) {
-    taps = Object.create(prototype) as object
-    for (const name of WRITES) {
-      const own = (prototype as Partial<Record<typeof name, Write>>)[name]
-      if (own === undefined) continue
-      const value = function (this: HeardHandle, request: unknown, data: unknown, more: unknown): unknown {
-        const result = own.call(this, request, data, more)
-        this[HEARD].writes.wrote()
-        return result
-      }
-      Object.defineProperty(taps, name, { value, configurable: true, writable: true })
+    const own: Writes = {
+      writeBuffer(request: unknown, data: unknown) {
+        return told(this, super.writeBuffer(request, data))
+      },
+      writev(request: unknown, chunks: unknown, allBuffers: unknown) {
+        return told(this, super.writev(request, chunks, allBuffers))
+      },
+      writeUtf8String(request: unknown, data: unknown) {
+        return told(this, super.writeUtf8String(request, data))
+      },
+      writeLatin1String(request: unknown, data: unknown) {
+        return told(this, super.writeLatin1String(request, data))
+      },
+      writeAsciiString(request: unknown, data: unknown) {
+        return told(this, super.writeAsciiString(request, data))
+      },
+      writeUcs2String(request: unknown, data: unknown) {
+        return told(this, super.writeUcs2String(request, data))
+      },
     }
+    for (const name of WRITES) {
+      if (!(name in prototype)) Reflect.deleteProperty(own, name)
+      else Object.defineProperty(own, name, { enumerable: false })
+    }
+    taps = Object.setPrototypeOf(own, prototype) as object
     tapped.set(prototype, taps)
   }
   return taps

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Socket } from 'node:net'
-import { ON_NODE, theReactor } from '../reactor.js'
+import { theReactor } from '../reactor.js'
 import { instantOf, type Stamp, stamp } from '../stamp.js'
 import { BaseTimer } from '../timer-queue.js'
 import type { Phase } from './phases.js'
@@ -238,44 +238,50 @@ export class Idle extends Counted {
   }
 }
 
-/** The kernel takes nothing. The timer runs from the first write on, until nothing is queued any more. */
+/**
+ * The kernel takes nothing. A write costs a mark: the first one starts the timer, and that looks now and then whether anything is queued,
+ * until nothing has been written for a while.
+ */
 export class Write extends TrafficLimit {
+  /** Since the last look. */
+  #wrote = false
+  /** At the last look. */
+  #sending = false
   #accepted = 0
 
   protected override begin(): void {
-    if (isSending(this.socket)) this.#begin()
-  }
-
-  #begin(): void {
-    this.look()
-    this.arm(this.ms * LATE)
+    this.#sending = isSending(this.socket)
+    this.#accepted = accepted(this.socket)
+    this.#wrote = false
+    if (this.#sending) this.arm(this.ms * LATE)
   }
 
   override look(): void {
+    const [before, wasSending, wrote] = [this.#accepted, this.#sending, this.#wrote]
+    this.#sending = isSending(this.socket)
     this.#accepted = accepted(this.socket)
+    this.#wrote = false
+    // A write of Node's begins when the one before is over: something went, or nothing was queued.
+    if (wrote || !wasSending || before !== this.#accepted) this.since = theReactor().now()
   }
 
   /** Bytes were written, or queued. */
   wrote(): void {
     if (!this.running) return
-    if (this.id === -1 && isQueued(this.socket)) this.mayHaveWritten()
-    // A write of Node's begins when the one before is over: nothing was queued until now. For others the counters tell.
-    else if (this.id !== -1 && ON_NODE && isEncrypted(this.socket)) this.since = theReactor().now()
+    this.#wrote = true
+    if (this.id === -1) this.arm(this.ms * LATE)
   }
 
   /** A socket that encrypts on top of this one is about to write, or reads. */
   mayHaveWritten(): void {
-    if (!this.running || this.id !== -1) return
-    this.since = theReactor().now()
-    this.#begin()
+    if (this.running && this.id === -1) this.arm(this.ms * LATE)
   }
 
   protected override left(now: number): number {
-    if (!isSending(this.socket)) return Infinity
-    const sent = accepted(this.socket)
-    if (sent !== this.#accepted) this.since = now
-    this.#accepted = sent
-    return this.sooner(super.left(now))
+    const wrote = this.#wrote
+    this.look()
+    if (this.#sending) return this.sooner(super.left(now))
+    return wrote ? this.ms * LATE : Infinity
   }
 
   protected override isAnswered(): Answer {

@@ -1,5 +1,6 @@
 //! One thread, non-blocking sockets, one poller: as little work for each message as there can be.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -11,6 +12,8 @@ struct Connection {
     sent: usize,
     received: usize,
     begun: Instant,
+    /// Nothing is to be sent for now.
+    rests: bool,
 }
 
 /// Counts between a warm-up and an end.
@@ -24,7 +27,13 @@ struct Meter {
 
 impl Meter {
     fn new(ms: usize) -> Self {
-        Meter { span: Duration::from_millis(ms as u64), begun: Instant::now(), warm: false, count: 0, micros: Vec::with_capacity(1 << 20) }
+        Meter {
+            span: Duration::from_millis(ms as u64),
+            begun: Instant::now(),
+            warm: false,
+            count: 0,
+            micros: Vec::with_capacity(1 << 20),
+        }
     }
 
     fn note(&mut self, since: Instant, now: Instant) {
@@ -51,7 +60,12 @@ impl Meter {
         let seconds = self.begun.elapsed().as_secs_f64();
         self.micros.sort_unstable();
         let at = |part: f64| f64::from(self.micros[((self.micros.len() - 1) as f64 * part) as usize]) / 100.0;
-        println!("{{\"perSecond\":{:.1},\"p50\":{:.2},\"p99\":{:.2}}}", self.count as f64 / seconds, at(0.5), at(0.99));
+        println!(
+            "{{\"perSecond\":{:.1},\"p50\":{:.2},\"p99\":{:.2}}}",
+            self.count as f64 / seconds,
+            at(0.5),
+            at(0.99)
+        );
     }
 }
 
@@ -62,68 +76,137 @@ fn connect(address: SocketAddr) -> TcpStream {
     socket
 }
 
+/// Connections to one server, on each of which a message goes to and fro.
+struct Client {
+    poller: Poller,
+    events: Events,
+    all: Vec<Connection>,
+    message: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    fn new(address: SocketAddr, connections: usize, size: usize) -> Self {
+        let poller = Poller::new().expect("poller");
+        let all = (0..connections)
+            .map(|key| {
+                let socket = connect(address);
+                // SAFETY: the poller ends before the sockets do.
+                unsafe { poller.add_with_mode(&socket, Event::all(key), PollMode::Edge).expect("add") };
+                Connection { socket, sent: 0, received: 0, begun: Instant::now(), rests: false }
+            })
+            .collect();
+        Client { poller, events: Events::new(), all, message: vec![7; size], buffer: vec![0; 256 * 1024] }
+    }
+
+    /// Waits, and does what can be done. `back` is told when a message was sent that has come back, and says whether to send it again.
+    fn step(&mut self, back: &mut impl FnMut(Instant) -> bool) {
+        self.events.clear();
+        self.poller.wait(&mut self.events, Some(Duration::from_secs(10))).expect("wait");
+        assert!(!self.events.is_empty(), "the server says nothing");
+        for event in self.events.iter() {
+            self.all[event.key].turn(&self.message, &mut self.buffer, back);
+        }
+    }
+
+    /// Echoes for a while, until all have come back. Returns how many came back in a second.
+    fn slice(&mut self, span: Duration) -> f64 {
+        let (begun, count, resting) = (Instant::now(), Cell::new(0), Cell::new(0));
+        let all = self.all.len();
+        let mut back = |_| {
+            count.set(count.get() + 1);
+            let again = begun.elapsed() < span;
+            resting.set(resting.get() + usize::from(!again));
+            again
+        };
+        for connection in &mut self.all {
+            connection.rests = false;
+            connection.turn(&self.message, &mut self.buffer, &mut back);
+        }
+        while resting.get() < all {
+            self.step(&mut back);
+        }
+        f64::from(count.get()) / begun.elapsed().as_secs_f64()
+    }
+}
+
+impl Connection {
+    /// Writes and reads until both would block.
+    fn turn(&mut self, message: &[u8], buffer: &mut [u8], back: &mut impl FnMut(Instant) -> bool) {
+        while !self.rests {
+            let mut moved = false;
+            if self.sent < message.len() {
+                if self.sent == 0 {
+                    self.begun = Instant::now();
+                }
+                match self.socket.write(&message[self.sent..]) {
+                    Ok(count) => {
+                        self.sent += count;
+                        moved = true;
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => panic!("write: {error}"),
+                }
+            }
+            match self.socket.read(buffer) {
+                Ok(0) => panic!("the server closed"),
+                Ok(count) => {
+                    self.received += count;
+                    moved = true;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("read: {error}"),
+            }
+            if self.received == message.len() {
+                (self.sent, self.received) = (0, 0);
+                self.rests = !back(self.begun);
+            } else if !moved || self.sent == message.len() && self.received == 0 {
+                return;
+            }
+        }
+    }
+}
+
 pub fn echo(address: SocketAddr, connections: usize, size: usize, ms: usize) {
-    let poller = Poller::new().expect("poller");
-    let message = vec![7u8; size];
-    let mut buffer = vec![0u8; 256 * 1024];
-    let mut all: Vec<Connection> = (0..connections)
-        .map(|key| {
-            let socket = connect(address);
-            // SAFETY: the poller ends before the sockets do.
-            unsafe { poller.add_with_mode(&socket, Event::all(key), PollMode::Edge).expect("add") };
-            Connection { socket, sent: 0, received: 0, begun: Instant::now() }
-        })
-        .collect();
+    let mut client = Client::new(address, connections, size);
     let mut meter = Meter::new(ms);
-    let mut events = Events::new();
-    loop {
-        events.clear();
-        poller.wait(&mut events, Some(Duration::from_secs(10))).expect("wait");
-        assert!(!events.is_empty(), "the server says nothing");
-        for event in events.iter() {
-            let connection = &mut all[event.key];
-            turn(connection, &message, &mut buffer, &mut meter);
-        }
-        if meter.over(Instant::now()) {
-            break;
-        }
+    while !meter.over(Instant::now()) {
+        client.step(&mut |begun| {
+            meter.note(begun, Instant::now());
+            true
+        });
     }
     meter.report();
 }
 
-/// Writes and reads until both would block.
-fn turn(connection: &mut Connection, message: &[u8], buffer: &mut [u8], meter: &mut Meter) {
-    loop {
-        let mut moved = false;
-        if connection.sent < message.len() {
-            if connection.sent == 0 {
-                connection.begun = Instant::now();
-            }
-            match connection.socket.write(&message[connection.sent..]) {
-                Ok(count) => {
-                    connection.sent += count;
-                    moved = true;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => panic!("write: {error}"),
-            }
-        }
-        match connection.socket.read(buffer) {
-            Ok(0) => panic!("the server closed"),
-            Ok(count) => {
-                connection.received += count;
-                moved = true;
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => panic!("read: {error}"),
-        }
-        if connection.received == message.len() {
-            (connection.sent, connection.received) = (0, 0);
-            meter.note(connection.begun, Instant::now());
-        } else if !moved || connection.sent == message.len() && connection.received == 0 {
-            return;
+const SLICE: Duration = Duration::from_millis(20);
+const WARMUP: usize = 25;
+
+/// Slices of some milliseconds of each server in turn, forwards and backwards: what disturbs one of them disturbs all.
+pub fn slices(connections: usize, size: usize, rounds: usize, addresses: &[SocketAddr]) {
+    let mut clients: Vec<Client> =
+        addresses.iter().map(|&address| Client::new(address, connections, size)).collect();
+    for client in &mut clients {
+        for _ in 0..WARMUP {
+            client.slice(SLICE);
         }
     }
+    let mut rates = vec![Vec::new(); clients.len()];
+    for round in 0..rounds {
+        for step in 0..clients.len() {
+            let at = if round % 2 == 0 { step } else { clients.len() - 1 - step };
+            rates[at].push(clients[at].slice(SLICE));
+        }
+    }
+    let medians: Vec<String> = rates
+        .iter_mut()
+        .enumerate()
+        .map(|(at, rates)| {
+            rates.sort_unstable_by(f64::total_cmp);
+            format!("\"{at}\":{:.1}", rates[rates.len() / 2])
+        })
+        .collect();
+    println!("{{{}}}", medians.join(","));
 }
 
 pub fn accept(address: SocketAddr, connections: usize, ms: usize) {
