@@ -114,33 +114,33 @@ function hearsWrites(handle: Handle): boolean {
 const WRITES = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String', 'writeAsciiString', 'writeUcs2String'] as const
 type Writes = Record<(typeof WRITES)[number], (this: Handle, request: unknown, data: unknown, more?: unknown) => unknown>
 
-function told(handle: Handle, result: unknown): unknown {
-  ;(handle as HeardHandle)[HEARD].writes.wrote()
+function told({ writes }: Heard, result: unknown): unknown {
+  writes.wrote()
   return result
 }
 
-/** By `super` and not by `call`: so V8 knows which function that is, and goes straight to it. */
+/** By `super` and not by `call`, after a look at `this`: so V8 knows which function that is, and for what, and goes straight to it. */
 function withTaps(prototype: object): object {
   let taps = tapped.get(prototype)
   if (taps === undefined) {
     const own: Writes = {
       writeBuffer(request: unknown, data: unknown) {
-        return told(this, super.writeBuffer(request, data))
+        return told((this as HeardHandle)[HEARD], super.writeBuffer(request, data))
       },
       writev(request: unknown, chunks: unknown, allBuffers: unknown) {
-        return told(this, super.writev(request, chunks, allBuffers))
+        return told((this as HeardHandle)[HEARD], super.writev(request, chunks, allBuffers))
       },
       writeUtf8String(request: unknown, data: unknown) {
-        return told(this, super.writeUtf8String(request, data))
+        return told((this as HeardHandle)[HEARD], super.writeUtf8String(request, data))
       },
       writeLatin1String(request: unknown, data: unknown) {
-        return told(this, super.writeLatin1String(request, data))
+        return told((this as HeardHandle)[HEARD], super.writeLatin1String(request, data))
       },
       writeAsciiString(request: unknown, data: unknown) {
-        return told(this, super.writeAsciiString(request, data))
+        return told((this as HeardHandle)[HEARD], super.writeAsciiString(request, data))
       },
       writeUcs2String(request: unknown, data: unknown) {
-        return told(this, super.writeUcs2String(request, data))
+        return told((this as HeardHandle)[HEARD], super.writeUcs2String(request, data))
       },
     }
     for (const name of WRITES) {
