@@ -257,6 +257,19 @@ onStoppedTime('write: never early, however long other writes went before, and at
   t.is(fate.phase, 'write')
 })
 
+if (COUNTS_WRITES) {
+  onStoppedTime('write: one that no other follows counts from when it was written', async (t) => {
+    const { socket, fate } = await limited(t, { write: 100 }, narrow(t))
+    socket.write('small')
+    await pass(200)
+    socket.write(Buffer.alloc(30_000_000))
+    await pass(99)
+    t.is(fate.phase, undefined)
+    await pass(3)
+    t.is(fate.phase, 'write')
+  })
+}
+
 onStoppedTime('total: whatever moves', async (t) => {
   const { socket, peer, fate } = await limited(t, { total: 100, idle: 50, response: 50, read: 50 })
   socket.resume()

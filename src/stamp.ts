@@ -1,6 +1,7 @@
 /**
- * When something happened, for what happens so often that a look at the clock each time would cost too much: all that happens in one
- * iteration of the event loop has the same stamp, and the native side notes when that iteration is over.
+ * When something happened, for what happens so often that a look at the clock each time would cost too much: what happens first in an
+ * iteration of the event loop gets the time, and all that follows in it has one stamp, of the end of that iteration, which the native
+ * side notes.
  *
  * @module
  */
@@ -17,27 +18,26 @@ export interface Stamp {
 const control = new Int32Array(CONTROL.buffer)
 const endedAt = new Float64Array(CONTROL.buffer, ENDED_AT * Int32Array.BYTES_PER_ELEMENT, 1)
 
-let current: Stamp = { at: Number.NaN }
-/** Which iteration that is for. */
+/** For what follows in this iteration. */
+let rest: Stamp = { at: Number.NaN }
+/** Which iteration that is. */
 let iteration = Number.NaN
 
 /** The stamp of this moment. */
 export function stamp(): Stamp {
-  if (control[ITERATION] !== iteration) next()
-  return current
+  return control[ITERATION] === iteration ? rest : first()
 }
 
-function next(): void {
+function first(): Stamp {
   const reactor = theReactor()
   // Where the reactor is not in the event loop, it does not see where an iteration ends.
-  if (reactor.driver !== 'embedded') {
-    current = { at: reactor.now() }
-    return
+  if (reactor.driver === 'embedded') {
+    rest.at = end()
+    rest = { at: Number.NaN }
+    iteration = control[ITERATION]!
+    control[STAMPED] = 1
   }
-  current.at = end()
-  current = { at: Number.NaN }
-  iteration = control[ITERATION]!
-  control[STAMPED] = 1
+  return { at: reactor.now() }
 }
 
 /** The end of the iteration that was stamped last; it may go on. */
@@ -46,7 +46,7 @@ function end(): number {
   return control[STAMPED] === 0 ? endedAt[0]! + reactor.behind : reactor.now()
 }
 
-/** The instant of a stamp: not before anything that it was given to, and later by no more than the rest of that iteration. */
+/** The instant of a stamp: not before what it was given to, and later by no more than the rest of that iteration. */
 export function instantOf({ at }: Stamp): number {
   return Number.isNaN(at) ? end() : at
 }

@@ -21,8 +21,8 @@ async function late(phase: keyof Phases, ms: number): Promise<number> {
   await once(socket, 'connect')
   // At any moment of its looks.
   await new Promise((resolve) => setTimeout(resolve, Math.random() * 20))
-  withTimeouts(socket, { [phase]: ms })
   let from = performance.now()
+  withTimeouts(socket, { [phase]: ms })
   if (phase === 'read') socket.resume()
   if (phase === 'idle' || phase === 'response') {
     await new Promise((resolve) => setTimeout(resolve, Math.random() * ms * 0.5))

@@ -240,12 +240,12 @@ export class Idle extends Counted {
 
 /**
  * The kernel takes nothing. A write costs a mark: the first one starts the timer, and that looks now and then whether anything is queued,
- * until nothing has been written for a while.
+ * until nothing more has been written for a while. One that no other follows counts from when it was written, others from the next look.
  */
 export class Write extends TrafficLimit {
-  /** Since the last look. */
+  /** Since the last look, or since the write that started the timer. */
   #wrote = false
-  /** At the last look. */
+  /** At the last look, or at the write that started the timer. */
   #sending = false
   #accepted = 0
 
@@ -268,8 +268,14 @@ export class Write extends TrafficLimit {
   /** Bytes were written, or queued. */
   wrote(): void {
     if (!this.running) return
-    this.#wrote = true
-    if (this.id === -1) this.arm(this.ms * LATE)
+    if (this.id !== -1) {
+      this.#wrote = true
+      return
+    }
+    this.since = theReactor().now()
+    this.#accepted = accepted(this.socket)
+    this.#sending = isQueued(this.socket)
+    this.arm(this.ms * LATE)
   }
 
   /** A socket that encrypts on top of this one is about to write, or reads. */
