@@ -780,6 +780,29 @@ if (ON_NODE) {
       t.is(fate.phase, 'write', 'and who comes later hears what is written')
     },
   )
+
+  onStoppedTime(
+    'write: while one write follows another nothing is called for each, and after a pause the next one is heard',
+    async (t) => {
+      const [socket] = await connectedPair(t)
+      const handle = (socket as unknown as { _handle: object })._handle
+      const isCalled = () => {
+        const key = Object.getOwnPropertySymbols(handle).find(({ description }) => description === 'asyncfd.writes')
+        return Reflect.get(handle, key!) !== null
+      }
+      withTimeouts(socket, { write: 100 })
+      for (let times = 0; times < 2; times++) {
+        t.true(isCalled())
+        for (let writes = 0; writes < 20; writes++) {
+          socket.write('x')
+          t.false(isCalled())
+          await pass(7)
+        }
+        await pass(40)
+      }
+      t.true(isCalled())
+    },
+  )
 }
 
 // Deno takes whatever is written to a TLS socket at once.

@@ -53,17 +53,26 @@ export class Ear implements Hearer {
   /** What the socket itself writes and receives: heard at its handle, where the runtime shows that. */
   #hear(): void {
     const [idle, response, read, write] = [this.#idle, this.#response, this.#read, this.#write]
-    const reads = [response, read].filter((limit) => limit !== undefined)
-    const writes = [idle, response, write].filter((limit) => limit !== undefined)
-    const { _handle: handle } = inside(this.#socket)
-    if (ON_NODE) {
-      if (handle == null) return
-      if (reads.length + writes.length === 0) unhearHandle(handle, this)
-      else hearHandle(handle, this, { reads, writes })
+    const [receives, writes] = [response ?? read, idle ?? response ?? write].map((limit) => limit !== undefined)
+    if (!ON_NODE) {
+      if (writes) hear(this.#socket, 'written', this)
+      if (receives) hear(this.#socket, 'pushed', this)
       return
     }
-    if (writes.length > 0) hear(this.#socket, 'written', this)
-    if (reads.length > 0) hear(this.#socket, 'pushed', this)
+    const { _handle: handle } = inside(this.#socket)
+    if (handle == null) return
+    const there = <T>(limit: T | undefined): limit is T => limit !== undefined
+    const told = {
+      reads: receives ? [response].filter(there) : undefined,
+      writes: writes ? [idle, response, write?.rests === true ? write : undefined].filter(there) : undefined,
+    }
+    if (receives || writes) hearHandle(handle, this, told)
+    else unhearHandle(handle, this)
+  }
+
+  /** Whether the `write` limit has to be told of the next write has changed. */
+  hearWrites(): void {
+    if (ON_NODE && !this.#ended) this.#hear()
   }
 
   #hearsMore = false

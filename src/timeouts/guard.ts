@@ -205,6 +205,11 @@ export class TimeoutGuard implements Disposable {
   }
 
   /** @internal */
+  hearWrites(): void {
+    this.#ear.hearWrites()
+  }
+
+  /** @internal */
   exceeded(limit: Limit, elapsed: number, loopDelay: number): void {
     const socket = this.#socket
     const { remoteAddress: address, remotePort: port } = socket

@@ -2,8 +2,12 @@
  * What goes through the handle of a socket of Node's, heard there. The socket itself stays as it is: one property more, and Node's code
  * would meet so many shapes of sockets that V8 looks each of them up, which costs more than a packet's way through all of it.
  *
+ * What comes leaves a mark at the handle, beside what Node reads there for it: the kernel's work between two packets empties the
+ * processor's caches, and another object would be fetched from memory. Only who cannot wait is told.
+ *
  * @module
  */
+import { type Stamp, stamp } from '../stamp.js'
 import type { Handle } from './traffic.js'
 
 /** Is told when something came. Called in the midst of the socket's work, and must not throw; so are the others here. */
@@ -16,16 +20,14 @@ export interface HearsWrites {
   wrote(): void
 }
 
-/** Whom one owner has told. */
+/** Whom one owner has told. With nobody in `reads` what comes leaves its mark all the same, unless it is left out. */
 export interface Told {
-  readonly reads: readonly HearsReads[]
-  readonly writes: readonly HearsWrites[]
+  readonly reads?: readonly HearsReads[] | undefined
+  readonly writes?: readonly HearsWrites[] | undefined
 }
 
 interface Heard {
   readonly owners: Map<object, Told>
-  reads: HearsReads
-  writes: HearsWrites
   /** What was put in the place of the handle's own function. */
   onread?: ReadTap
 }
@@ -38,34 +40,57 @@ interface ReadTap {
 }
 
 const HEARD = Symbol('asyncfd.heard')
-const NOBODY: HearsReads & HearsWrites = { came() {}, wrote() {} }
-type HeardHandle = Handle & { [HEARD]: Heard }
+const CAME = Symbol('asyncfd.came')
+const READS = Symbol('asyncfd.reads')
+const WRITES = Symbol('asyncfd.writes')
+
+/** A handle that is heard. */
+interface HeardHandle extends Handle {
+  [HEARD]: Heard
+  /** When something came last. */
+  [CAME]: Stamp | null
+  [READS]: HearsReads | null
+  [WRITES]: HearsWrites | null
+}
+
+/** When something came last; null before that, and where nobody hears. */
+export const cameTo = (handle: Handle): Stamp | null => (handle as Partial<HeardHandle>)[CAME] ?? null
 
 /** Has those of `told` hear of a handle, beside the others; instead of those that the same owner named before. */
 export function hearHandle(handle: Handle, owner: object, told: Told): void {
-  const heard = ((handle as HeardHandle)[HEARD] ??= { owners: new Map(), reads: NOBODY, writes: NOBODY })
+  const heard = heardOf(handle as HeardHandle)
   heard.owners.set(owner, told)
-  tell(heard)
-  if (told.reads.length > 0) hearReads(handle, heard)
-  if (told.writes.length > 0 && !hearsWrites(handle)) {
+  tell(handle as HeardHandle, heard)
+  if (told.reads !== undefined) hearReads(handle, heard)
+  if (told.writes !== undefined && !hearsWrites(handle)) {
     Object.setPrototypeOf(handle, withTaps(Object.getPrototypeOf(handle)))
   }
 }
 
+function heardOf(handle: HeardHandle): Heard {
+  if (handle[HEARD] === undefined) {
+    handle[HEARD] = { owners: new Map() }
+    handle[CAME] = null
+    handle[READS] = null
+    handle[WRITES] = null
+  }
+  return handle[HEARD]
+}
+
 /** Mostly there is one to be told, and it is told without a detour. */
-function tell(heard: Heard): void {
-  const all = [...heard.owners.values()]
-  const reads = all.flatMap((told) => told.reads)
-  const writes = all.flatMap((told) => told.writes)
-  heard.reads = reads.length === 1 ? reads[0]! : { came: () => reads.forEach((one) => void one.came()) }
-  heard.writes = writes.length === 1 ? writes[0]! : { wrote: () => writes.forEach((one) => void one.wrote()) }
+function tell(handle: HeardHandle, { owners }: Heard): void {
+  const all = [...owners.values()]
+  const reads = all.flatMap((told) => told.reads ?? [])
+  const writes = all.flatMap((told) => told.writes ?? [])
+  handle[READS] = reads.length > 1 ? { came: () => reads.forEach((one) => void one.came()) } : (reads[0] ?? null)
+  handle[WRITES] = writes.length > 1 ? { wrote: () => writes.forEach((one) => void one.wrote()) } : (writes[0] ?? null)
 }
 
 /** Ends {@link hearHandle}. Somebody else's on top of ours stays, and ours below it, which tells nobody. */
 export function unhearHandle(handle: Handle, owner: object): void {
   const heard = (handle as Partial<HeardHandle>)[HEARD]
   if (heard?.owners.delete(owner) !== true) return
-  tell(heard)
+  tell(handle as HeardHandle, heard)
   if (heard.owners.size > 0) return
   if (hearsWrites(handle)) Object.setPrototypeOf(handle, Object.getPrototypeOf(Object.getPrototypeOf(handle)))
   if (heard.onread === undefined || handle.onread !== heard.onread.tap) return
@@ -93,7 +118,11 @@ function readTap(own: OnRead): ReadTap {
   let made = readTaps.get(own)
   if (made === undefined) {
     const tap = function (this: Handle & Partial<HeardHandle>, bytes: unknown): unknown {
-      this[HEARD]?.reads.came()
+      // Somebody may have put it on a handle that nobody hears.
+      if (this[HEARD] !== undefined) {
+        this[CAME] = stamp()
+        if (this[READS] != null) this[READS].came()
+      }
       return own.call(this, bytes)
     }
     made = { tap, own }
@@ -111,11 +140,11 @@ function hearsWrites(handle: Handle): boolean {
 }
 
 /** What Node writes with (src/stream_base.cc). */
-const WRITES = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String', 'writeAsciiString', 'writeUcs2String'] as const
-type Writes = Record<(typeof WRITES)[number], (this: Handle, request: unknown, data: unknown, more?: unknown) => unknown>
+const METHODS = ['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String', 'writeAsciiString', 'writeUcs2String'] as const
+type Writes = Record<(typeof METHODS)[number], (this: Handle, request: unknown, data: unknown, more?: unknown) => unknown>
 
-function told({ writes }: Heard, result: unknown): unknown {
-  writes.wrote()
+function told(writes: HearsWrites | null, result: unknown): unknown {
+  if (writes !== null) writes.wrote()
   return result
 }
 
@@ -125,25 +154,25 @@ function withTaps(prototype: object): object {
   if (taps === undefined) {
     const own: Writes = {
       writeBuffer(request: unknown, data: unknown) {
-        return told((this as HeardHandle)[HEARD], super.writeBuffer(request, data))
+        return told((this as HeardHandle)[WRITES], super.writeBuffer(request, data))
       },
       writev(request: unknown, chunks: unknown, allBuffers: unknown) {
-        return told((this as HeardHandle)[HEARD], super.writev(request, chunks, allBuffers))
+        return told((this as HeardHandle)[WRITES], super.writev(request, chunks, allBuffers))
       },
       writeUtf8String(request: unknown, data: unknown) {
-        return told((this as HeardHandle)[HEARD], super.writeUtf8String(request, data))
+        return told((this as HeardHandle)[WRITES], super.writeUtf8String(request, data))
       },
       writeLatin1String(request: unknown, data: unknown) {
-        return told((this as HeardHandle)[HEARD], super.writeLatin1String(request, data))
+        return told((this as HeardHandle)[WRITES], super.writeLatin1String(request, data))
       },
       writeAsciiString(request: unknown, data: unknown) {
-        return told((this as HeardHandle)[HEARD], super.writeAsciiString(request, data))
+        return told((this as HeardHandle)[WRITES], super.writeAsciiString(request, data))
       },
       writeUcs2String(request: unknown, data: unknown) {
-        return told((this as HeardHandle)[HEARD], super.writeUcs2String(request, data))
+        return told((this as HeardHandle)[WRITES], super.writeUcs2String(request, data))
       },
     }
-    for (const name of WRITES) {
+    for (const name of METHODS) {
       if (!(name in prototype)) Reflect.deleteProperty(own, name)
       else Object.defineProperty(own, name, { enumerable: false })
     }

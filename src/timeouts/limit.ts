@@ -22,6 +22,7 @@ import {
   isQueued,
   isReading,
   isSending,
+  lastCame,
   received,
   sentAgo,
 } from './traffic.js'
@@ -37,6 +38,8 @@ export interface Limited {
   sync(): void
   /** Something came that nobody was told of. */
   hearPackets?(): void
+  /** Whether a limit has to be told of every write has changed. */
+  hearWrites?(): void
   /** The limit was exceeded. */
   exceeded(limit: Limit, elapsed: number, loopDelay: number): void
 }
@@ -239,55 +242,75 @@ export class Idle extends Counted {
 }
 
 /**
- * The kernel takes nothing. A write costs a mark: the first one starts the timer, and that looks now and then whether anything is queued,
- * until nothing more has been written for a while. One that no other follows counts from when it was written, others from the next look.
+ * The kernel takes nothing. The first write starts the timer, and that looks now and then whether anything is queued, until nothing more
+ * has been written for a while. One that no other follows counts from when it was written, others from the next look.
  */
 export class Write extends TrafficLimit {
-  /** Since the last look, or since the write that started the timer. */
-  #wrote = false
   /** At the last look, or at the write that started the timer. */
   #sending = false
   #accepted = 0
+  #rests = true
+
+  /** Whether it has to be told of the next write. */
+  get rests(): boolean {
+    return this.#rests
+  }
 
   protected override begin(): void {
-    this.#sending = isSending(this.socket)
+    this.#note(isSending(this.socket))
+    if (this.#sending) this.#wake()
+    else this.#setRests(true)
+  }
+
+  #note(sending: boolean): void {
+    this.#sending = sending
     this.#accepted = accepted(this.socket)
-    this.#wrote = false
-    if (this.#sending) this.arm(this.ms * LATE)
+  }
+
+  #wake(): void {
+    this.arm(this.ms * LATE)
+    this.#setRests(false)
+  }
+
+  #setRests(rests: boolean): void {
+    if (this.#rests === rests) return
+    this.#rests = rests
+    this.owner.hearWrites?.()
   }
 
   override look(): void {
-    const [before, wasSending, wrote] = [this.#accepted, this.#sending, this.#wrote]
-    this.#sending = isSending(this.socket)
-    this.#accepted = accepted(this.socket)
-    this.#wrote = false
+    this.#hasMoved()
+  }
+
+  /** Looks, and tells whether anything went since the last time. */
+  #hasMoved(): boolean {
+    const [before, wasSending] = [this.#accepted, this.#sending]
+    this.#note(isSending(this.socket))
+    const moved = before !== this.#accepted
     // A write of Node's begins when the one before is over: something went, or nothing was queued.
-    if (wrote || !wasSending || before !== this.#accepted) this.since = theReactor().now()
+    if (moved || !wasSending) this.since = theReactor().now()
+    return moved
   }
 
   /** Bytes were written, or queued. */
   wrote(): void {
-    if (!this.running) return
-    if (this.id !== -1) {
-      this.#wrote = true
-      return
-    }
+    if (!this.running || !this.#rests) return
     this.since = theReactor().now()
-    this.#accepted = accepted(this.socket)
-    this.#sending = isQueued(this.socket)
-    this.arm(this.ms * LATE)
+    this.#note(isQueued(this.socket))
+    this.#wake()
   }
 
   /** A socket that encrypts on top of this one is about to write, or reads. */
   mayHaveWritten(): void {
-    if (this.running && this.id === -1) this.arm(this.ms * LATE)
+    if (this.running && this.#rests) this.#wake()
   }
 
   protected override left(now: number): number {
-    const wrote = this.#wrote
-    this.look()
+    const moved = this.#hasMoved()
     if (this.#sending) return this.sooner(super.left(now))
-    return wrote ? this.ms * LATE : Infinity
+    if (moved) return this.ms * LATE
+    this.#setRests(true)
+    return Infinity
   }
 
   protected override isAnswered(): Answer {
@@ -298,8 +321,10 @@ export class Write extends TrafficLimit {
 /** No byte comes, though somebody reads. */
 export class Read extends TrafficLimit {
   #received = 0
-  /** When something came last of which it was told, since the last look. */
-  #came: Stamp | null = null
+  /** When somebody told of something last, since the last look. */
+  #told: Stamp | null = null
+  /** What the socket had noted at the last look. */
+  #noted: Stamp | null = null
 
   protected override begin(): void {
     this.#received = received(this.socket)
@@ -308,12 +333,14 @@ export class Read extends TrafficLimit {
 
   /** Something came, or somebody reads again. */
   came(): void {
-    if (this.running) this.#came = stamp()
+    if (this.running) this.#told = stamp()
   }
 
   protected override left(now: number): number {
-    const count = received(this.socket)
-    if (this.#came !== null) this.since = Math.max(this.since, instantOf(this.#came))
+    const [count, came, told] = [received(this.socket), lastCame(this.socket), this.#told]
+    const at = Math.max(came === null ? 0 : instantOf(came), told === null ? 0 : instantOf(told))
+    // What came after the last look, but in the same iteration of the loop, has the same stamp: of a later instant by now.
+    if (told !== null || came !== this.#noted || at > this.since) this.since = Math.max(this.since, at)
     else if (count !== this.#received) {
       // A part of an encrypted record, or somebody reads in another way.
       this.since = now
@@ -321,7 +348,8 @@ export class Read extends TrafficLimit {
     }
     if (!isReading(this.socket)) this.since = now
     this.#received = count
-    this.#came = null
+    this.#noted = came
+    this.#told = null
     return super.left(now)
   }
 

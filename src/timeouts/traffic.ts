@@ -8,8 +8,10 @@ import { endianness } from 'node:os'
 import { Interest, Ready } from '../interest.js'
 import { ON_NODE, theReactor } from '../reactor.js'
 import { readyMask } from '../registration.js'
+import type { Stamp } from '../stamp.js'
 import { constants } from '../sys/constants.js'
 import { getSocketOption } from '../sys/option.js'
+import { cameTo } from './handle-taps.js'
 
 /** libuv's stream under a socket, or what encrypts on top of one. */
 export interface Handle {
@@ -87,6 +89,12 @@ export function accepted(socket: Socket): number {
 
 /** Bytes given to the kernel so far, those included that it has not taken yet. */
 export const handed = (socket: Socket): number => rawHandle(socket)?.bytesWritten ?? inside(socket)._bytesDispatched ?? 0
+
+/** When something came last to the socket itself; null before that, and where no mark is left. */
+export function lastCame(socket: Socket): Stamp | null {
+  const { _handle: handle } = inside(socket)
+  return handle == null ? null : cameTo(handle)
+}
 
 /** Whether what it reads and writes is not what goes over the wire. */
 export const isEncrypted = (socket: Socket): boolean => inside(socket).encrypted === true
