@@ -10,7 +10,8 @@ import net, { type Socket } from 'node:net'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { inspect } from 'node:util'
-import { reactor, type TimeoutError } from 'asyncfd'
+import { reactor, type TimeoutError, WouldBlock } from 'asyncfd'
+import * as sys from 'asyncfd/sys'
 import { clock, now } from 'asyncfd/time'
 import { type Phases, withTimeouts } from 'asyncfd/timeouts'
 import { cert, key } from './fixtures/certificate.js'
@@ -445,6 +446,28 @@ if (ON_NODE) {
       `${reactor.metrics().turns - before}: it looks now and then, not all the time`,
     )
   })
+
+  onStoppedTime(
+    'write: what the kernel has room for is not held against the peer, and what is written after that counts',
+    async (t) => {
+      const { socket, peer, fate } = await limited(t, { write: 50 })
+      for (; socket.writableLength === 0; await turns()) socket.write(Buffer.alloc(65_536))
+      await pass(20)
+      t.is(fate.phase, undefined)
+      const buffer = Buffer.alloc(1_000_000)
+      while (sys.read((peer as unknown as { _handle: { fd: number } })._handle.fd, buffer) !== WouldBlock);
+      await clock.advance(100)
+      await turns()
+      t.is(fate.phase, undefined)
+      t.is(socket.writableLength, 0)
+      await pass(100)
+      socket.write(Buffer.alloc(30_000_000))
+      await pass(49)
+      t.is(fate.phase, undefined)
+      await pass(7)
+      t.is(fate.phase, 'write')
+    },
+  )
 
   onStoppedTime('total: what lies in the kernel gets one turn of the loop, and no more', async (t) => {
     const { socket, peer, fate } = await limited(t, { total: 50 })

@@ -258,8 +258,8 @@ export class Write extends TrafficLimit {
 
   protected override begin(): void {
     this.#note(isSending(this.socket))
-    if (this.#sending) this.#wake()
-    else this.#setRests(true)
+    if (this.#sending) this.arm(this.ms * LATE)
+    this.#setRests(!this.#sending)
   }
 
   #note(sending: boolean): void {
