@@ -224,6 +224,15 @@ onStoppedTime('read: of who reads by "readable", and not after the end', async (
   t.is(other.fate.phase, 'read')
 })
 
+/** Writes more than the kernel takes: nothing happens for the first milliseconds, and within the next the `write` limit has fired. */
+async function stalls(t: T, socket: Socket, fate: Fate, nothing: number, fired: number, message?: string): Promise<void> {
+  socket.write(Buffer.alloc(30_000_000))
+  await pass(nothing)
+  t.is(fate.phase, undefined)
+  await pass(fired)
+  t.is(fate.phase, 'write', message)
+}
+
 onStoppedTime('write: while bytes are queued and the kernel takes none', async (t) => {
   const { socket, peer, fate } = await limited(t, { write: 50 }, narrow(t))
   await pass(200)
@@ -251,11 +260,7 @@ onStoppedTime('write: never early, however long other writes went before, and at
     socket.write('small')
     await pass(1)
   }
-  socket.write(Buffer.alloc(30_000_000))
-  await pass(99)
-  t.is(fate.phase, undefined)
-  await pass(12)
-  t.is(fate.phase, 'write')
+  await stalls(t, socket, fate, 99, 12)
 })
 
 if (COUNTS_WRITES) {
@@ -263,11 +268,7 @@ if (COUNTS_WRITES) {
     const { socket, fate } = await limited(t, { write: 100 }, narrow(t))
     socket.write('small')
     await pass(200)
-    socket.write(Buffer.alloc(30_000_000))
-    await pass(99)
-    t.is(fate.phase, undefined)
-    await pass(3)
-    t.is(fate.phase, 'write')
+    await stalls(t, socket, fate, 99, 3)
   })
 }
 
@@ -461,11 +462,7 @@ if (ON_NODE) {
       t.is(fate.phase, undefined)
       t.is(socket.writableLength, 0)
       await pass(100)
-      socket.write(Buffer.alloc(30_000_000))
-      await pass(49)
-      t.is(fate.phase, undefined)
-      await pass(7)
-      t.is(fate.phase, 'write')
+      await stalls(t, socket, fate, 49, 7)
     },
   )
 
@@ -718,11 +715,7 @@ if (ON_NODE) {
     secure.read() // Asks for the socket below, as a write does.
     ;(secure as unknown as { _unrefTimer(): void })._unrefTimer()
     await pass(7)
-    secure.write(Buffer.alloc(30_000_000))
-    await pass(99)
-    t.is(fate.phase, undefined)
-    await pass(20)
-    t.is(fate.phase, 'write')
+    await stalls(t, secure, fate, 99, 20)
   })
 
   onStoppedTime('a socket that is connected has listeners for what can still come', async (t) => {
@@ -796,11 +789,7 @@ if (ON_NODE) {
       const third = withTimeouts(socket, { write: 50 })
       third.update({ write: 0, read: 1000 })
       third.update({ read: 0, write: 60 })
-      socket.write(Buffer.alloc(30_000_000))
-      await pass(59)
-      t.is(fate.phase, undefined)
-      await pass(9)
-      t.is(fate.phase, 'write', 'and who comes later hears what is written')
+      await stalls(t, socket, fate, 59, 9, 'and who comes later hears what is written')
     },
   )
 
