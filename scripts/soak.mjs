@@ -166,8 +166,8 @@ const soaks = {
       for (const [name, limit] of Object.entries({ ours, nodes })) {
         const all = { answered: 0, false_timeouts: 0, silent: 0, missed: 0, most_turns: 0, others: 0 }
         // Theirs needs no thousand to be seen.
-        const rounds = Math.ceil((name === 'ours' ? count : Math.min(count, 100)) / perRound)
-        for (let round = 0; round < rounds; round++) {
+        const wanted = name === 'ours' ? count : Math.min(count, 100)
+        while (all.silent < wanted && all.answered < 2 * wanted) {
           const one = await blockedRound(peers, transport, phase, perRound, limit)
           for (const key of ['answered', 'false_timeouts', 'silent', 'missed']) all[key] += one[key]
           all.others += one.others.length
@@ -177,6 +177,7 @@ const soaks = {
           `${name} ${all.false_timeouts} of ${all.answered}, ${all.missed} of ${all.silent}, at most ${all.most_turns} turns${all.others ? `, ${all.others} other errors` : ''}`,
         )
         if (name === 'ours' && (all.false_timeouts > 0 || all.missed > 0 || all.others > 0)) fail(`${phase}, ${transport}`)
+        if (all.silent < wanted) fail(`${phase}, ${transport}: too few were silent`)
       }
       console.log(`${phase}, ${transport}: ${line.join('; ')}; ${seconds()} s`)
     }

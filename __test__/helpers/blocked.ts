@@ -55,6 +55,7 @@ export async function startPeers(path: string, full: number, postgres: PostgresS
 /** What became of the sockets of a round. */
 export interface Outcome {
   answered: number
+  /** Those that did not answer; without those whose kernel had room for more after all, though the peer read nothing. */
   silent: number
   /** Answered, and blamed nevertheless. */
   false_timeouts: number
@@ -71,6 +72,8 @@ interface One {
   readonly answers: boolean
   /** Whether the kernel has what this one waits for; null where it cannot be asked. */
   ready(): boolean | null
+  /** Of one that waits for the kernel to take bytes: how many it has taken; null if none are left. */
+  taken?(): number | null
   error: Error | null
   done: boolean
 }
@@ -109,13 +112,18 @@ const PIECE = { true: Buffer.alloc(65_536, 'd'), false: Buffer.alloc(65_536, 'n'
 
 /**
  * Writes until the kernel takes no more: one piece stays queued, and goes in one turn of the loop when the peer reads on. A peer that had to
- * read much would be silent for longer than the limit on a busy machine. `taken` is called with each piece that is gone.
+ * read much would be silent for longer than the limit on a busy machine. `taken` is called with each piece that is gone. Comes to how much
+ * the kernel has: it may find room later (a sender asks for the window again after 200 ms and more), and then nobody was silent.
  */
-async function untilFull(socket: Socket, piece: Buffer, taken: () => void): Promise<void> {
-  const { _handle: handle } = socket as unknown as { _handle: { writeQueueSize: number; _parent?: { writeQueueSize: number } } }
-  const queued = () => (handle._parent ?? handle).writeQueueSize
+async function untilFull(socket: Socket, piece: Buffer, taken: () => void): Promise<() => number | null> {
+  interface Queue {
+    readonly bytesWritten: number
+    readonly writeQueueSize: number
+  }
+  const { _handle: handle } = socket as unknown as { _handle: Queue & { readonly _parent?: Queue } }
+  const queue = handle._parent ?? handle
   for (let same = 0; same < 4; ) {
-    if (queued() === 0) {
+    if (queue.writeQueueSize === 0) {
       socket.write(piece, taken)
       same = 0
       await turns(1)
@@ -124,6 +132,7 @@ async function untilFull(socket: Socket, piece: Buffer, taken: () => void): Prom
       same++
     }
   }
+  return () => (queue.writeQueueSize === 0 ? null : queue.bytesWritten - queue.writeQueueSize)
 }
 
 /** Brings a socket to where the phase begins. The second function begins it: `limit` puts the limit on. */
@@ -143,7 +152,7 @@ async function bring(peers: Peers, transport: Transport, phase: BlockedPhase, an
   const early = phase === 'lookup' || phase === 'connect'
   if (!early && phase !== 'secureConnect') await once(socket, transport === 'tls' ? 'secureConnect' : 'connect')
   if (phase === 'write') {
-    await untilFull(socket, PIECE[`${answers}`], () => {
+    one.taken = await untilFull(socket, PIECE[`${answers}`], () => {
       if (begun) end()
     })
   }
@@ -285,6 +294,10 @@ export async function blockedRound(
   // The last one may be in the midst of its handshake's last step, in which TLS sends nothing yet.
   await new Promise(setImmediate)
   const all = brought.map((one) => (typeof one === 'function' ? one(limit) : one))
+  const before = all.map((one) => one.taken?.())
+  const isTimeout = ({ error }: One) => error instanceof TimeoutError
+  const hasStalled = (one: One, index: number) => before[index] !== null && one.taken?.() === before[index]
+  const isSilent = (one: One, index: number) => !one.answers && (isTimeout(one) || hasStalled(one, index))
   // A handshake begins when the connection is there.
   if (phase === 'secureConnect') await Promise.all(all.map(({ socket }) => !socket.connecting || once(socket, 'connect')))
   if (phase === 'write') peers.readOn()
@@ -300,18 +313,18 @@ export async function blockedRound(
   if (all.some(({ done, ready }) => !done && ready() === null)) while (performance.now() - from < 4 * BLOCK_MS);
 
   let passed = 0
-  const isOver = () => all.every(({ done, answers }) => done || answers)
+  const isOver = () => all.every((one, index) => one.done || !isSilent(one, index))
   // A waiting thread has to be given a processor first, on a busy machine.
   const patience = reactor.driver === 'embedded' ? 0 : 5000
   const free = performance.now()
   for (; (passed < 1000 || performance.now() - free < patience) && !isOver(); passed++) await turns(1)
   await turns(10)
-  const isTimeout = ({ error }: One) => error instanceof TimeoutError
+  const silent = all.filter(isSilent)
   const outcome: Outcome = {
     answered: count,
-    silent: count,
+    silent: silent.length,
     false_timeouts: all.filter((one) => one.answers && isTimeout(one)).length,
-    missed: all.filter((one) => !one.answers && !isTimeout(one)).length,
+    missed: silent.filter((one) => !isTimeout(one)).length,
     turns: passed,
     others: all.filter((one) => one.error !== null && !isTimeout(one)).map(({ error }) => String(error)),
   }
