@@ -128,7 +128,11 @@ async function* lateness(): AsyncGenerator<Group> {
       bar: { at: 'most', value: tenth ? 0.1 : 1 },
     }
   })
-  yield { title: 'How late a limit ends a connection', notes: ['idle machine; the worst of all'], rows }
+  yield {
+    title: 'How late a limit ends a connection',
+    notes: ['idle machine; the worst of all; less what the event loop was late by itself, as the error tells'],
+    rows,
+  }
 }
 
 export const benchmark: Benchmark = {

@@ -140,7 +140,7 @@ export class TimeoutGuard implements Disposable {
     }
     if (!this.#hearsResume && this.#limits.has('read')) {
       this.#hearsResume = true
-      this.#listen('resume', () => (this.#limits.get('read') as Read | undefined)?.came())
+      this.#listen('resume', () => (this.#limits.get('read') as Read | undefined)?.resumed())
     }
     this.#ear.set(this.#limits)
     if (this.#isOpen) this.#ear.open()

@@ -331,9 +331,14 @@ export class Read extends TrafficLimit {
     super.begin()
   }
 
-  /** Something came, or somebody reads again. */
+  /** Something came. */
   came(): void {
     if (this.running) this.#told = stamp()
+  }
+
+  /** Somebody reads again: that is no packet, and the clock may be read for it. */
+  resumed(): void {
+    if (this.running) this.#told = { at: theReactor().now() }
   }
 
   protected override left(now: number): number {
