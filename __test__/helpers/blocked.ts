@@ -54,6 +54,7 @@ export async function startPeers(path: string, full: number, postgres: PostgresS
 
 /** What became of the sockets of a round. */
 export interface Outcome {
+  /** Those whose answer nobody had taken from the kernel when the block began. */
   answered: number
   /** Those that did not answer; without those whose kernel had room for more after all, though the peer read nothing. */
   silent: number
@@ -137,20 +138,12 @@ async function untilFull(socket: Socket, piece: Buffer, taken: () => void): Prom
 
 /** Brings a socket to where the phase begins. The second function begins it: `limit` puts the limit on. */
 async function bring(peers: Peers, transport: Transport, phase: BlockedPhase, answers: boolean): Promise<(limit: Limit) => One> {
+  if (isEarly(phase)) return (limit) => early(peers, transport, phase, answers, limit)
   const socket = connect(peers, transport, phase, answers)
-  const events = phase === 'connect' || phase === 'write' ? POLLOUT : phase === 'total' ? POLLRDHUP : POLLIN
-  const ready = () => (phase === 'lookup' ? null : kernelHas(socket, events))
-  const one: One = { socket, answers, ready, error: null, done: false }
-  socket.on('error', (error) => {
-    one.error = error
-  })
-  socket.on('close', () => {
-    one.done = true
-  })
+  const one = watched(socket, answers, phase === 'write' ? POLLOUT : phase === 'total' ? POLLRDHUP : POLLIN)
   const end = () => void socket.destroy()
   let begun = false
-  const early = phase === 'lookup' || phase === 'connect'
-  if (!early && phase !== 'secureConnect') await once(socket, transport === 'tls' ? 'secureConnect' : 'connect')
+  if (phase !== 'secureConnect') await once(socket, transport === 'tls' ? 'secureConnect' : 'connect')
   if (phase === 'write') {
     one.taken = await untilFull(socket, PIECE[`${answers}`], () => {
       if (begun) end()
@@ -159,14 +152,24 @@ async function bring(peers: Peers, transport: Transport, phase: BlockedPhase, an
   return (limit) => {
     begun = true
     limit(socket, phase)
-    if (early) socket.on('connect', end)
-    else if (phase === 'secureConnect') socket.on('secureConnect', end)
+    if (phase === 'secureConnect') socket.on('secureConnect', end)
     else if (phase !== 'write') {
       socket.resume().on(phase === 'total' ? 'end' : 'data', end)
       socket.write(answers ? (phase === 'total' ? 'c' : 'a') : 's')
     }
     return one
   }
+}
+
+/** What begins with the connection begins with the limit: else it would be over before the block. */
+const isEarly = (phase: BlockedPhase) => phase === 'lookup' || phase === 'connect'
+
+function early(peers: Peers, transport: Transport, phase: BlockedPhase, answers: boolean, limit: Limit): One {
+  const socket = connect(peers, transport, phase, answers)
+  const one = watched(socket, answers, phase === 'lookup' ? null : POLLOUT)
+  limit(socket, phase)
+  socket.on('connect', () => void socket.destroy())
+  return one
 }
 
 /** A request of http's, over a socket with limits. */
@@ -197,9 +200,10 @@ function request(peers: Peers, answers: boolean, limit: Limit): Promise<One> {
   })
 }
 
-/** What a client's socket comes to, once its request was made. */
-function watched(socket: Socket, answers: boolean): One {
-  const one: One = { socket, answers, ready: () => kernelHas(socket, POLLIN), error: null, done: false }
+/** What a socket comes to. `events` tell that the kernel has its answer; null where that cannot be asked. */
+function watched(socket: Socket, answers: boolean, events: number | null = POLLIN): One {
+  const ready = () => (events === null ? null : kernelHas(socket, events))
+  const one: One = { socket, answers, ready, error: null, done: false }
   socket.on('error', (error) => {
     one.error = error
   })
@@ -252,7 +256,8 @@ async function bringPg({ postgres }: Peers, answers: boolean): Promise<(limit: L
   return (limit) => {
     limit(own, 'response')
     const over = () => void own.destroy()
-    client.query(answers ? 'SELECT 1' : 'SELECT pg_sleep(600)').then(over, () => {})
+    // Long enough for the block to have begun.
+    client.query(`SELECT pg_sleep(${answers ? LIMIT_MS / 2000 : 600})`).then(over, () => {})
     return watched(own, answers)
   }
 }
@@ -301,8 +306,9 @@ export async function blockedRound(
   // A handshake begins when the connection is there.
   if (phase === 'secureConnect') await Promise.all(all.map(({ socket }) => !socket.connecting || once(socket, 'connect')))
   if (phase === 'write') peers.readOn()
-  // What was written by now is on its way.
-  await new Promise(setImmediate)
+  // What was begun by now is on its way. A connection to this machine is there at once.
+  await new Promise(isEarly(phase) ? process.nextTick : setImmediate)
+  const answered = all.filter(({ answers, socket }) => answers && !socket.destroyed).length
   const from = performance.now()
   const isReady = ({ answers, done, ready }: One) => !answers || done || ready() !== false
   for (let ready = false; !ready && performance.now() - from < 30_000; ) {
@@ -321,7 +327,7 @@ export async function blockedRound(
   await turns(10)
   const silent = all.filter(isSilent)
   const outcome: Outcome = {
-    answered: count,
+    answered,
     silent: silent.length,
     false_timeouts: all.filter((one) => one.answers && isTimeout(one)).length,
     missed: silent.filter((one) => !isTimeout(one)).length,
