@@ -5,7 +5,9 @@
  */
 import { join } from 'node:path'
 import { reactor } from 'asyncfd'
-import { blockedRound, type Peers, POSTGRES, SCENES, startPeers } from './helpers/blocked.js'
+import { connect, connectTls } from 'asyncfd/timeouts'
+import { cert } from './fixtures/certificate.js'
+import { blockedRound, lookup, type Peers, POSTGRES, SCENES, startPeers } from './helpers/blocked.js'
 import { folder } from './helpers/fixtures.js'
 import { postgresMissing, startPostgres } from './helpers/servers/postgres.js'
 import { fullListener } from './helpers/sockets.js'
@@ -39,3 +41,28 @@ for (const [transport, phase] of SCENES) {
     }
   })
 }
+
+test.serial('connect() and connectTls(): an attempt whose answer came while the loop was blocked is not blamed', async (t) => {
+  const { port } = await fullListener(t)
+  const peers = await startPeers(join(folder(t), 'peer'), port)
+  const tcp = { host: '127.0.0.1', port: peers.ports.tcp as number }
+  const tls = { ...tcp, port: peers.ports.tls as number, ca: cert }
+  const named = { ...tcp, host: 'name.invalid', lookup: lookup(true) }
+  try {
+    for (const [what, attempt] of Object.entries({
+      connect: () => connect(tcp, { connect: 40 }),
+      total: () => connect(tcp, { total: 40 }),
+      lookup: () => connect(named, { lookup: 40 }),
+      'lookup, then connect': () => connect(named, { lookup: 40, connect: 40 }),
+      secureConnect: () => connectTls(tls, { secureConnect: 40 }),
+      'connect, of TLS': () => connectTls(tls, { connect: 40 }),
+    })) {
+      const attempts = Array.from({ length: 10 }, attempt)
+      for (const from = performance.now(); performance.now() - from < 120; );
+      for (const socket of await Promise.all(attempts)) socket.destroy()
+      t.pass(what)
+    }
+  } finally {
+    await peers.stop()
+  }
+})

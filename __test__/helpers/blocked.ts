@@ -90,7 +90,7 @@ function kernelHas(socket: Socket, events: number): boolean | null {
 }
 
 /** A lookup that answers when the thread pool has looked at a file; or never. */
-const lookup = (answers: boolean): net.LookupFunction =>
+export const lookup = (answers: boolean): net.LookupFunction =>
   ((_: string, options: { all?: boolean }, done: (...args: unknown[]) => void) => {
     const answer = () => (options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4))
     if (answers) stat('/', answer)
