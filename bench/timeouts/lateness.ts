@@ -40,17 +40,15 @@ async function late(phase: keyof Phases, ms: number): Promise<number> {
   return performance.now() - from - ms - loopDelay
 }
 
-/** When the kernel was last seen to take something. */
+/** When the kernel took something last: not after that. */
 async function untilFull(socket: Socket): Promise<number> {
   const { _handle: handle } = socket as unknown as { _handle: { writeQueueSize: number } | null }
-  let [queued, from] = [-1, performance.now()]
+  let [queued, from, looked] = [-1, 0, performance.now()]
   for (let same = 0; same < 20 && handle !== null && !socket.destroyed; ) {
-    if (handle.writeQueueSize === queued) same++
-    else {
-      queued = handle.writeQueueSize
-      from = performance.now()
-      same = 0
-    }
+    const now = handle.writeQueueSize
+    if (now === queued) same++
+    else [queued, from, same] = [now, looked, 0]
+    looked = performance.now()
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
   return from
