@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { Async } from 'asyncfd'
+import { Async, WouldBlock } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
 import { isPending, noLeaks, pipe, release, settled, socketPair, tcpPair } from './helpers/fixtures.js'
 import test, { type ExecutionContext } from './helpers/test.js'
@@ -66,6 +66,48 @@ test('a reader that stops stops the peer: nothing is read that nobody asked for'
   let taken = 0
   const writing = (async () => {
     for (; taken < 200; taken++) await a.writeAll(Buffer.alloc(100_000))
+  })()
+  t.true(await isPending(writing))
+  t.true(taken < 100, `${taken} pieces went into buffers`)
+  readable.destroy()
+  await t.throwsAsync(writing, { code: 'EPIPE' })
+})
+
+test('what is there in abundance comes in larger and larger chunks, for a large highWaterMark', async (t) => {
+  /** Sizes of the chunks of what the kernel holds at most. */
+  async function sizes(highWaterMark: number | undefined): Promise<{ all: number[]; total: number }> {
+    const [a, b] = pair(t)
+    let total = 0
+    for (;;) {
+      const sent = sys.send(a.fd, much.subarray(0, 16_384))
+      if (sent === WouldBlock) break
+      total += sent
+    }
+    await a.close()
+    const all: number[] = []
+    const readable = b.toReadable({ highWaterMark })
+    await once(
+      readable.on('data', ({ length }) => void all.push(length)),
+      'end',
+    )
+    return { all, total }
+  }
+  const block = 65_536
+  const large = await sizes(undefined)
+  t.true(large.total > 1.5 * block, `${large.total} are enough`)
+  t.deepEqual(large.all.slice(0, 2), [block, Math.min(2 * block, large.total - block)])
+  const small = await sizes(1000)
+  t.is(Math.max(...small.all), block)
+})
+
+test('a reader of objects that stops has a few of them read, and no more', async (t) => {
+  const [a, b] = pair(t)
+  const readable = b.toReadable({ objectMode: true })
+  t.true(readable.readableHighWaterMark < 100)
+  readable.read()
+  let taken = 0
+  const writing = (async () => {
+    for (; taken < 1000; taken++) await a.writeAll(Buffer.alloc(100_000))
   })()
   t.true(await isPending(writing))
   t.true(taken < 100, `${taken} pieces went into buffers`)

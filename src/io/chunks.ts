@@ -30,23 +30,27 @@ export interface ChunkOptions extends WaitOptions {
 /** What reads for an iterator: the next chunk, or null at the end. */
 export type ReadChunk = () => Promise<Buffer | null>
 
-/** Chunks that live on. After a large one as much is expected of the next. */
+/** Chunks that live on. After a large one as much is expected of the next; after a full one twice as much, where that is allowed. */
 class Copies implements Sink<Buffer | null> {
   readonly #port: Port
-  readonly #size: number
+  readonly #most: number
+  /** Bytes that the next is, at most. */
+  size = BLOCK
   own = false
 
-  constructor(port: Port, size: number) {
+  constructor(port: Port, most: number) {
     this.#port = port
-    this.#size = size
+    this.#most = most
   }
 
-  attempt(): Buffer | null | WouldBlock {
-    return this.#port.attemptReceive(this.#size, this)
+  attempt(size: number): Buffer | null | WouldBlock {
+    return this.#port.attemptReceive(size, this)
   }
 
   bytes(block: Block, count: number): Buffer {
-    this.own = wastesLittle(count, this.#size)
+    this.own = wastesLittle(count, this.size)
+    if (!this.own) this.size = BLOCK
+    else if (count === this.size) this.size = Math.min(count * 2, this.#most)
     return copyOut(block, count)
   }
 
@@ -55,10 +59,10 @@ class Copies implements Sink<Buffer | null> {
   }
 }
 
-/** Reads chunks that live on: copies. */
-export function copyReader(port: Port, size: number, options?: WaitOptions): ReadChunk {
-  const copies = new Copies(port, size)
-  return () => port.receive(size, copies, options)
+/** Reads chunks that live on: copies. More than a block only where so much is there time after time, and `most` allows it. */
+export function copyReader(port: Port, options?: WaitOptions, most = BLOCK): ReadChunk {
+  const copies = new Copies(port, most)
+  return () => port.receive(copies.size, copies, options)
 }
 
 /** Checks chunk options. @returns the size */

@@ -8,7 +8,6 @@ import { ErrorCode, invalidArgType, invalidArgValue, outOfRange, stateError } fr
 import { checkOptions } from '../sys/result.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import { copyReader, iterate } from './chunks.js'
-import { BLOCK } from './pool.js'
 import type { Port } from './port.js'
 
 /**
@@ -39,7 +38,7 @@ export function lines(port: Port, options: LineOptions = {}): AsyncIterableItera
   if (!(maxLength >= 1)) throw outOfRange('options.maxLength', '>= 1', maxLength)
   if (!Buffer.isEncoding(encoding)) throw invalidArgValue('options.encoding', 'must be an encoding of Buffer', encoding)
   const decoder = new StringDecoder(encoding)
-  const read = copyReader(port, BLOCK, { signal, timeout })
+  const read = copyReader(port, { signal, timeout })
   /** Text that came and is in no line yet, from `at` on; the first `searched` characters of it hold no delimiter. */
   let text = ''
   let at = 0

@@ -18,13 +18,18 @@ import { copyReader, type ReadChunk } from './chunks.js'
 import { BLOCK } from './pool.js'
 import type { Port } from './port.js'
 
+/** What a chunk may have, in times of `highWaterMark`, where the source is faster than who reads; and at most. */
+const CHUNK_OF_MARK = 4
+const MOST = 256 * 1024
+
 /** What all of them take, besides Node's own options except the methods. */
 interface Closing {
   /** Whether the end of the stream, good or bad, closes the `Async`. Default true. */
   autoClose?: boolean | undefined
 }
 /**
- * How an `Async` becomes a `Readable`: Node's options, except its methods, and whether the end closes the `Async`.
+ * How an `Async` becomes a `Readable`: Node's options, except its methods, and whether the end closes the `Async`. Chunks have up to
+ * 65,536 bytes; while each of them is full, up to four times `highWaterMark`, at most 262,144: who writes them on has less to do.
  *
  * @example
  * const options: ReadableOptions = { encoding: 'utf8', autoClose: false }
@@ -71,7 +76,7 @@ type Callback = (error?: Error | null) => void
 class Methods {
   readonly #port: Port
   readonly #autoClose: boolean
-  readonly #read: ReadChunk
+  #read: ReadChunk | undefined
   #reading = false
 
   constructor(port: Port, options: Closing) {
@@ -80,12 +85,13 @@ class Methods {
     if (typeof autoClose !== 'boolean') throw invalidArgType('options.autoClose', 'of type boolean', autoClose)
     this.#port = port
     this.#autoClose = autoClose
-    this.#read = copyReader(port, BLOCK)
   }
 
   async read(stream: Readable): Promise<void> {
     if (this.#reading) return
     this.#reading = true
+    const most = Math.max(BLOCK, Math.min(stream.readableHighWaterMark * CHUNK_OF_MARK, MOST))
+    this.#read ??= copyReader(this.#port, undefined, most)
     try {
       let chunk: Buffer | null
       do chunk = await this.#read()
@@ -136,8 +142,9 @@ function writableMethods(methods: Methods) {
 export function toReadable(port: Port, options: ReadableOptions = {}): Readable {
   const methods = new Methods(port, options)
   const stream: Readable = new (later.stream().Readable)({
-    highWaterMark: BLOCK,
     ...options,
+    // Of objects, which chunks count as there, a few are many.
+    highWaterMark: options.highWaterMark ?? (options.objectMode ? undefined : BLOCK),
     read: () => void methods.read(stream),
     destroy: (error, callback) => methods.destroy(error, callback),
   })
@@ -157,8 +164,8 @@ export function toWritable(port: Port, options: WritableOptions = {}): Writable 
 export function toDuplex(port: Port, options: DuplexOptions = {}): Duplex {
   const methods = new Methods(port, options)
   const stream: Duplex = new (later.stream().Duplex)({
-    readableHighWaterMark: BLOCK,
     ...options,
+    readableHighWaterMark: options.readableHighWaterMark ?? BLOCK,
     decodeStrings: true,
     read: () => void methods.read(stream),
     ...writableMethods(methods),
