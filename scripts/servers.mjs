@@ -16,6 +16,7 @@ const NEEDED = {
   postgres: 'postgresql',
   'redis-server': 'redis-server',
   mariadbd: 'mariadb-server-core', // the program alone, without a service
+  my_print_defaults: 'mariadb-client-core', // which makes its first data
   openssl: 'openssl',
 }
 const SECONDS = 300

@@ -116,7 +116,7 @@ async function* armed({ rounds, ms }: Effort): AsyncGenerator<Group> {
 async function* lateness(): AsyncGenerator<Group> {
   const measured = await start(process.execPath, [script('timeouts/lateness.js')]).measured
   const value = (name: string) => measured[name] as number
-  const rows = ['idle', 'write', 'response', 'read', 'total'].map((phase): Row => {
+  const rows = ['lookup', 'connect', 'secureConnect', 'idle', 'write', 'response', 'read', 'total'].map((phase): Row => {
     const limit = value(`${phase}-ms`)
     const [least, median, most] = ['least', 'median', 'most'].map((part) => value(`${phase}-${part}`)) as [number, number, number]
     const tenth = phase === 'idle' || phase === 'write'

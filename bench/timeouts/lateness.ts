@@ -8,36 +8,99 @@
  */
 import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
+import tls from 'node:tls'
+import * as sys from 'asyncfd/sys'
 import { type Phases, type TimeoutError, withTimeouts } from 'asyncfd/timeouts'
 
+/** By how many of each it is seen, half of them at a time. */
 const COUNT = 40
+const host = '127.0.0.1'
 const server = net.createServer((socket) => void socket.on('error', () => {}).pause())
-server.listen(0, '127.0.0.1')
+server.listen(0, host)
 await once(server, 'listening')
 const { port } = server.address() as net.AddressInfo
+const full = fullListener()
 
-/** Milliseconds from the last thing that happened to the end, less the limit and the delay of the loop. */
-async function late(phase: keyof Phases, ms: number): Promise<number> {
-  const socket = net.connect({ host: '127.0.0.1', port, noDelay: true })
-  await once(socket, 'connect')
-  // At any moment of its looks, and mostly alone: what another one's end takes is a delay of the loop.
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * 200))
-  const ended = once(socket, 'error') as Promise<[TimeoutError]>
-  let from = performance.now()
-  withTimeouts(socket, { [phase]: ms })
-  if (phase === 'read') socket.resume()
-  if (phase === 'idle' || phase === 'response') {
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * ms * 0.5))
-    from = performance.now()
-    socket.write('x')
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** The port of a listener that has no room for one connection more. */
+function fullListener(): number {
+  const { AF_INET, SOCK_STREAM, POLLOUT } = sys.constants
+  const fd = sys.socket(AF_INET, SOCK_STREAM)
+  sys.bind(fd, { address: host, port: 0 })
+  sys.listen(fd, 0)
+  const address = sys.localAddress(fd) as { address: string; port: number }
+  for (let connected = true; connected; ) {
+    const one = sys.socket(AF_INET, SOCK_STREAM)
+    sys.connect(one, address)
+    connected = sys.poll([{ fd: one, events: POLLOUT }], 100)[0]!.revents !== 0
   }
-  if (phase === 'write') {
+  return address.port
+}
+
+/** A socket with a limit, how it ends, and when the last thing happened to it. */
+interface Stall {
+  readonly ended: Promise<[TimeoutError]>
+  readonly from: number
+}
+
+function limited(socket: Socket, phase: keyof Phases, ms: number): Pick<Stall, 'ended'> {
+  const ended = once(socket, 'error') as Promise<[TimeoutError]>
+  withTimeouts(socket, { [phase]: ms })
+  return { ended }
+}
+
+async function connected(): Promise<Socket> {
+  const socket = net.connect({ host, port, noDelay: true })
+  await once(socket, 'connect')
+  return socket
+}
+
+/** Of a connection: what `begin` does comes last. */
+const open = (phase: keyof Phases, begin: (socket: Socket) => void) => async (ms: number) => {
+  const socket = await connected()
+  const from = performance.now()
+  const one = limited(socket, phase, ms)
+  begin(socket)
+  return { ...one, from }
+}
+
+/** What is written last, at any moment of the limit's looks. */
+const written = (phase: keyof Phases) => async (ms: number) => {
+  const socket = await connected()
+  const one = limited(socket, phase, ms)
+  await pause(Math.random() * ms * 0.5)
+  const from = performance.now()
+  socket.write('x')
+  return { ...one, from }
+}
+
+const stalls: Partial<Record<keyof Phases, (ms: number) => Promise<Stall>>> = {
+  async lookup(ms) {
+    const from = performance.now()
+    return { ...limited(net.connect({ host: 'name.invalid', port, lookup: () => {} }), 'lookup', ms), from }
+  },
+  async connect(ms) {
+    const from = performance.now()
+    return { ...limited(net.connect({ host, port: full }), 'connect', ms), from }
+  },
+  async secureConnect(ms) {
+    const socket = tls.connect({ host, port })
+    const one = limited(socket, 'secureConnect', ms)
+    await once(socket, 'connect')
+    return { ...one, from: performance.now() }
+  },
+  idle: written('idle'),
+  async write(ms) {
+    const socket = await connected()
+    const one = limited(socket, 'write', ms)
     // Full, so that nothing moves any more.
     socket.write(Buffer.alloc(30_000_000))
-    from = await untilFull(socket)
-  }
-  const [{ loopDelay = 0 }] = await ended
-  return performance.now() - from - ms - loopDelay
+    return { ...one, from: await untilFull(socket) }
+  },
+  response: written('response'),
+  read: open('read', (socket) => void socket.resume()),
+  total: open('total', () => {}),
 }
 
 /** When the kernel took something last: not after that. */
@@ -49,18 +112,26 @@ async function untilFull(socket: Socket): Promise<number> {
     if (now === queued) same++
     else [queued, from, same] = [now, looked, 0]
     looked = performance.now()
-    await new Promise((resolve) => setTimeout(resolve, 1))
+    await pause(1)
   }
   return from
 }
 
+/** Milliseconds from the last thing that happened to the end, less the limit and the delay of the loop. */
+async function late(stall: (ms: number) => Promise<Stall>, ms: number): Promise<number> {
+  // Mostly alone: what another one's end takes is a delay of the loop.
+  await pause(Math.random() * 200)
+  const { ended, from } = await stall(ms)
+  const [{ loopDelay = 0 }] = await ended
+  return performance.now() - from - ms - loopDelay
+}
+
 const result: Record<string, number> = {}
-for (const [phase, ms] of Object.entries({ idle: 200, write: 400, response: 200, read: 200, total: 200 })) {
+for (const [phase, stall] of Object.entries(stalls)) {
+  const ms = phase === 'write' ? 400 : 200
   const all: number[] = []
   for (let batch = 0; batch < 2; batch++) {
-    all.push(
-      ...(await Promise.all(Array.from({ length: phase === 'write' ? 4 : COUNT / 2 }, () => late(phase as keyof Phases, ms)))),
-    )
+    all.push(...(await Promise.all(Array.from({ length: phase === 'write' ? 4 : COUNT / 2 }, () => late(stall, ms)))))
   }
   all.sort((a, b) => a - b)
   result[`${phase}-ms`] = ms

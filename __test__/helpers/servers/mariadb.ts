@@ -24,7 +24,7 @@ export interface MariadbServer extends RunningServer {
 
 /** Why there is none here, or null. */
 export function mariadbMissing({ ssl = false }: MariadbOptions = {}): string | null {
-  return missing('MariaDB', 'mariadbd', 'mariadb-install-db') ?? (ssl ? missingCertificate() : null)
+  return missing('MariaDB', 'mariadbd', 'mariadb-install-db', 'my_print_defaults') ?? (ssl ? missingCertificate() : null)
 }
 
 const PASSWORD = 'correct horse'
