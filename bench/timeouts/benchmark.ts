@@ -130,7 +130,9 @@ async function* lateness(): AsyncGenerator<Group> {
   })
   yield {
     title: 'How late a limit ends a connection',
-    notes: ['idle machine; the worst of all; less what the event loop was late by itself, as the error tells'],
+    notes: [
+      'idle machine; from when the limit was set, or the last byte went; less what the event loop was late by itself, as the error tells',
+    ],
     rows,
   }
 }
