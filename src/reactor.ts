@@ -10,7 +10,8 @@ import * as board from './board.js'
 import { Board } from './board.js'
 import { later } from './builtins.js'
 import { isTracing, trace } from './diagnostics.js'
-import { ErrorCode, invalidArgValue, stateError, systemError } from './errors.js'
+import { chooseDriver, chooseOneshot, type DriverName, ON_DENO } from './driver.js'
+import { ErrorCode, stateError, systemError } from './errors.js'
 import { type NativeReactor, native } from './native.js'
 import { type Entry, type Parked, Registration } from './registration.js'
 import { AHEAD, TimerQueue } from './timer-queue.js'
@@ -60,28 +61,6 @@ export interface ReactorMetrics {
 
 export { bindingPath } from './native.js'
 
-export const ON_DENO = 'Deno' in globalThis
-export const ON_NODE = process.versions.bun === undefined && !ON_DENO
-
-/** Where the kernel is waited for: inside libuv's loop, or on a thread. Decided by the runtime, never by what it exports. */
-function chooseDriver(): 'embedded' | 'threaded' {
-  const forced = process.env.ASYNCFD_DRIVER
-  if (forced === undefined || forced === '') return ON_NODE ? 'embedded' : 'threaded'
-  if (forced === 'threaded' || (forced === 'embedded' && ON_NODE)) return forced
-  throw invalidArgValue(
-    'ASYNCFD_DRIVER',
-    ON_NODE ? "must be 'embedded' or 'threaded'" : "must be 'threaded' on this runtime",
-    forced,
-  )
-}
-
-function chooseOneshot(): boolean {
-  const forced = process.env.ASYNCFD_POLLING
-  if (forced === undefined || forced === '' || forced === 'edge') return false
-  if (forced === 'oneshot') return true
-  throw invalidArgValue('ASYNCFD_POLLING', "must be 'edge' or 'oneshot'", forced)
-}
-
 /** The system call that registers. */
 const CONTROL_CALL = process.platform === 'linux' ? 'epoll_ctl' : 'kevent'
 
@@ -103,7 +82,7 @@ export class Reactor {
   #pausedAt: number | null = null
   /** Milliseconds that the clock has ahead of `performance.now()`, or less than 0, since it was stopped. */
   #ahead = 0
-  readonly driver: 'embedded' | 'threaded'
+  readonly driver: DriverName
   /** Events are told once per change; otherwise once, until the readiness is cleared. */
   readonly edge: boolean
   readonly #native: NativeReactor
@@ -122,7 +101,7 @@ export class Reactor {
   #acceptPauses = 0
   #flushScheduled = false
 
-  constructor(driver: 'embedded' | 'threaded', oneshot: boolean) {
+  constructor(driver: DriverName, oneshot: boolean) {
     const binding = native()
     const layout = Object.entries(binding.boardLayout())
     if (layout.length !== Object.keys(board.LAYOUT).length || layout.some(([name, value]) => value !== board.LAYOUT[name])) {

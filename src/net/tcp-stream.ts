@@ -4,11 +4,12 @@
  * @module
  */
 import { Socket as NodeSocket } from 'node:net'
+import { ON_NODE } from '../driver.js'
 import { AsyncFdError, ErrorCode, invalidArgType, invalidArgValue } from '../errors.js'
 import { Interest } from '../interest.js'
 import { Async } from '../io/async.js'
 import { Kind } from '../io/kind.js'
-import { ON_NODE, theReactor } from '../reactor.js'
+import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
 import { recv } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'

@@ -4,12 +4,13 @@
  * @module
  */
 import type { Socket } from 'node:net'
-import { ON_NODE } from '../reactor.js'
+import { ON_NODE } from '../driver.js'
 import { hearHandle, unhearHandle } from './handle-taps.js'
-import type { Idle, Limit, Read, Response, Write } from './limit.js'
+import type { Limit } from './limit.js'
 import type { Phase } from './phases.js'
 import { type Hearer, hear, hearAbove, unhear } from './taps.js'
 import { inside, isCarrier, isConsumed, isEncrypted, isHandshaking, sentAgo, socketAbove } from './traffic.js'
+import type { Idle, Read, Response, Write } from './traffic-limits.js'
 
 export class Ear implements Hearer {
   readonly #socket: Socket

@@ -9,9 +9,10 @@ import { theReactor } from '../reactor.js'
 import { captureContext } from '../timers/context.js'
 import { Ear } from './ear.js'
 import { exceeded, type Peer } from './error.js'
-import { Idle, type Limit, Read, Response, Span, Write } from './limit.js'
+import { type Limit, Span } from './limit.js'
 import { type Limits, PHASES, type Phase, type Phases, readPhases } from './phases.js'
 import { fdOf, hasInput, hasRoom, inside, isEncrypted } from './traffic.js'
+import { Idle, Read, Response, Write } from './traffic-limits.js'
 
 /** Where a socket is in its life. */
 type Stage = 'unconnected' | 'lookup' | 'connect' | 'secureConnect' | 'open' | 'closed'

@@ -5,7 +5,7 @@
  * @module
  */
 import { setImmediate, setTimeout } from 'node:timers'
-import { ON_DENO } from '../reactor.js'
+import { ON_DENO } from '../driver.js'
 
 const waiting: (() => void)[] = []
 

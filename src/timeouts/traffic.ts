@@ -5,8 +5,9 @@
  */
 import { Socket } from 'node:net'
 import { endianness } from 'node:os'
+import { ON_NODE } from '../driver.js'
 import { Interest, Ready } from '../interest.js'
-import { ON_NODE, theReactor } from '../reactor.js'
+import { theReactor } from '../reactor.js'
 import { readyMask } from '../registration.js'
 import type { Stamp } from '../stamp.js'
 import { constants } from '../sys/constants.js'

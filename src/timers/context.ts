@@ -8,7 +8,7 @@
  * @module
  */
 import { AsyncResource, executionAsyncResource } from 'node:async_hooks'
-import { ON_NODE } from '../reactor.js'
+import { ON_NODE } from '../driver.js'
 
 /** What {@link captureContext} found: a resource to run in, or null for no context at all. */
 export type Context = AsyncResource | null
