@@ -6,9 +6,9 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { Async, WouldBlock } from 'asyncfd'
+import { Async } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
-import { isPending, noLeaks, pipe, release, settled, socketPair, tcpPair } from './helpers/fixtures.js'
+import { fill, isPending, noLeaks, pipe, release, settled, socketPair, tcpPair } from './helpers/fixtures.js'
 import test, { type ExecutionContext } from './helpers/test.js'
 
 type T = ExecutionContext<unknown>
@@ -80,12 +80,7 @@ test('what is there in abundance comes in larger and larger chunks, for a large 
   /** Sizes of the chunks of what the kernel holds at most. */
   async function sizes(highWaterMark: number | undefined): Promise<{ all: number[]; total: number }> {
     const [a, b] = pair(t)
-    let total = 0
-    for (;;) {
-      const sent = sys.send(a.fd, much.subarray(0, 16_384))
-      if (sent === WouldBlock) break
-      total += sent
-    }
+    const total = fill(a.fd)
     await a.close()
     const all: number[] = []
     const readable = b.toReadable({ highWaterMark })

@@ -18,7 +18,7 @@ const owners = new Map<number, Owned>()
 const { AF_UNIX, AF_INET, SOCK_STREAM, SOCK_DGRAM, POLLIN } = sys.constants
 
 /** The test closes `fd` when it ends. */
-export function own(t: T, fd: number): number {
+export function own(t: Pick<T, 'teardown'>, fd: number): number {
   const owned = { open: true }
   owners.set(fd, owned)
   t.teardown(() => {

@@ -68,7 +68,7 @@ export async function connectedPair(
 }
 
 /** A listener that accepts nothing more: whoever connects gets no answer. */
-export async function fullListener(t: T): Promise<Port> {
+export async function fullListener(t: Pick<T, 'teardown'>): Promise<Port> {
   const { AF_INET, SOCK_STREAM, POLLOUT } = sys.constants
   const fd = own(t, sys.socket(AF_INET, SOCK_STREAM))
   sys.bind(fd, { address: '127.0.0.1', port: 0 })

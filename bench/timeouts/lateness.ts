@@ -9,8 +9,8 @@
 import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
 import tls from 'node:tls'
-import * as sys from 'asyncfd/sys'
 import { type Phases, type TimeoutError, withTimeouts } from 'asyncfd/timeouts'
+import { fullListener } from '../../__test__/helpers/sockets.js'
 
 /** By how many of each it is seen, half of them at a time. */
 const COUNT = 40
@@ -19,35 +19,21 @@ const server = net.createServer((socket) => void socket.on('error', () => {}).pa
 server.listen(0, host)
 await once(server, 'listening')
 const { port } = server.address() as net.AddressInfo
-const full = fullListener()
+const { port: full } = await fullListener({ teardown() {} })
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** The port of a listener that has no room for one connection more. */
-function fullListener(): number {
-  const { AF_INET, SOCK_STREAM, POLLOUT } = sys.constants
-  const fd = sys.socket(AF_INET, SOCK_STREAM)
-  sys.bind(fd, { address: host, port: 0 })
-  sys.listen(fd, 0)
-  const address = sys.localAddress(fd) as { address: string; port: number }
-  for (let connected = true; connected; ) {
-    const one = sys.socket(AF_INET, SOCK_STREAM)
-    sys.connect(one, address)
-    connected = sys.poll([{ fd: one, events: POLLOUT }], 100)[0]!.revents !== 0
-  }
-  return address.port
-}
-
-/** A socket with a limit, how it ends, and when the last thing happened to it. */
+/** How a socket with a limit ends, and when the last thing happened to it. */
 interface Stall {
   readonly ended: Promise<[TimeoutError]>
   readonly from: number
 }
 
-function limited(socket: Socket, phase: keyof Phases, ms: number): Pick<Stall, 'ended'> {
+/** Puts a limit on a socket, to which nothing more happens. */
+function limited(socket: Socket, phase: keyof Phases, ms: number): Stall {
   const ended = once(socket, 'error') as Promise<[TimeoutError]>
   withTimeouts(socket, { [phase]: ms })
-  return { ended }
+  return { ended, from: performance.now() }
 }
 
 async function connected(): Promise<Socket> {
@@ -56,50 +42,36 @@ async function connected(): Promise<Socket> {
   return socket
 }
 
-/** Of a connection: what `begin` does comes last. */
-const open = (phase: keyof Phases, begin: (socket: Socket) => void) => async (ms: number) => {
-  const socket = await connected()
-  const one = limited(socket, phase, ms)
-  begin(socket)
-  return { ...one, from: performance.now() }
-}
-
 /** What is written last, at any moment of the limit's looks. */
 const written = (phase: keyof Phases) => async (ms: number) => {
   const socket = await connected()
-  const one = limited(socket, phase, ms)
+  const { ended } = limited(socket, phase, ms)
   await pause(Math.random() * ms * 0.5)
   const from = performance.now()
   socket.write('x')
-  return { ...one, from }
+  return { ended, from }
 }
 
 const stalls: Partial<Record<keyof Phases, (ms: number) => Promise<Stall>>> = {
-  async lookup(ms) {
-    const one = limited(net.connect({ host: 'name.invalid', port, lookup: () => {} }), 'lookup', ms)
-    return { ...one, from: performance.now() }
-  },
-  async connect(ms) {
-    const one = limited(net.connect({ host, port: full }), 'connect', ms)
-    return { ...one, from: performance.now() }
-  },
+  lookup: async (ms) => limited(net.connect({ host: 'name.invalid', port, lookup: () => {} }), 'lookup', ms),
+  connect: async (ms) => limited(net.connect({ host, port: full }), 'connect', ms),
   async secureConnect(ms) {
     const socket = tls.connect({ host, port })
-    const one = limited(socket, 'secureConnect', ms)
+    const { ended } = limited(socket, 'secureConnect', ms)
     await once(socket, 'connect')
-    return { ...one, from: performance.now() }
+    return { ended, from: performance.now() }
   },
   idle: written('idle'),
   async write(ms) {
     const socket = await connected()
-    const one = limited(socket, 'write', ms)
+    const { ended } = limited(socket, 'write', ms)
     // Full, so that nothing moves any more.
     socket.write(Buffer.alloc(30_000_000))
-    return { ...one, from: await untilFull(socket) }
+    return { ended, from: await untilFull(socket) }
   },
   response: written('response'),
-  read: open('read', (socket) => void socket.resume()),
-  total: open('total', () => {}),
+  read: async (ms) => limited((await connected()).resume(), 'read', ms),
+  total: async (ms) => limited(await connected(), 'total', ms),
 }
 
 /** When the kernel took something last: not after that. */

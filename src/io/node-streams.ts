@@ -18,9 +18,8 @@ import { copyReader, type ReadChunk } from './chunks.js'
 import { BLOCK } from './pool.js'
 import type { Port } from './port.js'
 
-/** What a chunk may have, in times of `highWaterMark`, where the source is faster than who reads; and at most. */
-const CHUNK_OF_MARK = 4
-const MOST = 256 * 1024
+/** Bytes that a chunk may have where the source is faster than who reads. */
+const mostOf = (stream: Readable) => Math.max(BLOCK, Math.min(4 * stream.readableHighWaterMark, 4 * BLOCK))
 
 /** What all of them take, besides Node's own options except the methods. */
 interface Closing {
@@ -90,8 +89,7 @@ class Methods {
   async read(stream: Readable): Promise<void> {
     if (this.#reading) return
     this.#reading = true
-    const most = Math.max(BLOCK, Math.min(stream.readableHighWaterMark * CHUNK_OF_MARK, MOST))
-    this.#read ??= copyReader(this.#port, undefined, most)
+    this.#read ??= copyReader(this.#port, undefined, mostOf(stream))
     try {
       let chunk: Buffer | null
       do chunk = await this.#read()

@@ -54,7 +54,8 @@ export class Ear implements Hearer {
   /** What the socket itself writes and receives: heard at its handle, where the runtime shows that. */
   #hear(): void {
     const [idle, response, read, write] = [this.#idle, this.#response, this.#read, this.#write]
-    const [receives, writes] = [response ?? read, idle ?? response ?? write].map((limit) => limit !== undefined)
+    const receives = (response ?? read) !== undefined
+    const writes = (idle ?? response ?? write) !== undefined
     if (!ON_NODE) {
       if (writes) hear(this.#socket, 'written', this)
       if (receives) hear(this.#socket, 'pushed', this)
@@ -62,10 +63,10 @@ export class Ear implements Hearer {
     }
     const { _handle: handle } = inside(this.#socket)
     if (handle == null) return
-    const there = <T>(limit: T | undefined): limit is T => limit !== undefined
+    const resting = write?.rests ? write : undefined
     const told = {
-      reads: receives ? [response].filter(there) : undefined,
-      writes: writes ? [idle, response, write?.rests === true ? write : undefined].filter(there) : undefined,
+      reads: receives ? [response].filter((limit) => limit !== undefined) : undefined,
+      writes: writes ? [idle, response, resting].filter((limit) => limit !== undefined) : undefined,
     }
     if (receives || writes) hearHandle(handle, this, told)
     else unhearHandle(handle, this)
