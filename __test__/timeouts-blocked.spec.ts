@@ -53,8 +53,6 @@ test.serial('connect() and connectTls(): an attempt whose answer came while the 
       connect: () => connect(tcp, { connect: 40 }),
       total: () => connect(tcp, { total: 40 }),
       lookup: () => connect(named, { lookup: 40 }),
-      'lookup, then connect': () => connect(named, { lookup: 40, connect: 40 }),
-      secureConnect: () => connectTls(tls, { secureConnect: 40 }),
       'connect, of TLS': () => connectTls(tls, { connect: 40 }),
     })) {
       const attempts = Array.from({ length: 10 }, attempt)
