@@ -20,7 +20,7 @@ import { type Callable, drawArguments, type Op } from './op.js'
 import { endAll, publics } from './publics.js'
 import { below, chance, restart } from './random.js'
 import { endLimits, limits } from './timeouts.js'
-import { changeMemory, junk, knowPort, onDisturb, useFolder } from './values.js'
+import { changeMemory, junk, knowPort, LOOPBACK, onDisturb, useFolder } from './values.js'
 import { takeReviews } from './waiting.js'
 
 type Binding = typeof Native
@@ -155,8 +155,9 @@ function stock(): void {
 function stockNetwork(): void {
   const address = new Uint8Array(148)
   const header = new Uint32Array(address.buffer, 0, 5)
-  header.set([4, 0, 0, 0, 9])
-  address.set(Buffer.from('127.0.0.1'), 20)
+  const text = Buffer.from(LOOPBACK)
+  header.set([4, 0, 0, 0, text.length])
+  address.set(text, 20)
   const make = (type: number, kind: 'tcp' | 'udp' | 'listener') => {
     const fd = binding.sysSocket(2, type, 0)
     if (fd >= 0) own(fd, kind)

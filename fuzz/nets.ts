@@ -14,7 +14,21 @@ import { Thrown } from './coverage.js'
 import { forget, isOwn, own } from './fds.js'
 import type { Callable, Op } from './op.js'
 import { below, chance, pick } from './random.js'
-import { aView, disturbed, fd, fdSource, inetAddress, junk, knowPort, num, odd, only, rawAddress, unixName } from './values.js'
+import {
+  aView,
+  disturbed,
+  fd,
+  fdSource,
+  inetAddress,
+  junk,
+  knowPort,
+  LOOPBACK,
+  num,
+  odd,
+  only,
+  rawAddress,
+  unixName,
+} from './values.js'
 import { closure, follow, hold, signal, waitOptions } from './waiting.js'
 
 type Made = Record<string, Callable> & { readonly fd: number; readonly closed: boolean; destroy(): void }
@@ -115,7 +129,7 @@ function lookup(): unknown {
         callback(
           null,
           Array.from({ length: 1 + below(3) }, () => ({
-            address: choose('127.0.0.1', '::1', '127.0.0.2'),
+            address: choose(LOOPBACK, '::1', '127.0.0.2'),
             family: 4 + 2 * below(2),
           })),
         )

@@ -11,7 +11,7 @@ import * as timeouts from 'asyncfd/timeouts'
 import { Thrown } from './coverage.js'
 import type { Callable, Op } from './op.js'
 import { below, chance, pick } from './random.js'
-import { inetAddress, junk, odd } from './values.js'
+import { inetAddress, junk, LOOPBACK, odd } from './values.js'
 import { follow, hold, signal } from './waiting.js'
 
 const MOST = 30
@@ -50,8 +50,8 @@ function soon(): unknown {
 
 const lookup = (_: unknown, __: unknown, done: unknown): void => {
   const answer = pick<unknown[]>([
-    [null, '127.0.0.1', 4],
-    [null, [{ address: '127.0.0.1', family: 4 }, { address: '::1' }]],
+    [null, LOOPBACK, 4],
+    [null, [{ address: LOOPBACK, family: 4 }, { address: '::1' }]],
     [new Thrown('a lookup')],
   ])
   if (chance(0.1)) throw new Thrown('a lookup')
@@ -68,7 +68,7 @@ const lookup = (_: unknown, __: unknown, done: unknown): void => {
 
 function target(): Record<string, unknown> {
   const { address, port } = inetAddress()
-  const host = chance(0.6) ? (net.isIP(address) === 0 ? '127.0.0.1' : address) : 'name.invalid'
+  const host = chance(0.6) ? (net.isIP(address) === 0 ? LOOPBACK : address) : 'name.invalid'
   return {
     host: chance(0.95) ? host : junk(),
     port: chance(0.95) ? port : junk(),
@@ -103,7 +103,7 @@ const DEEDS: ((socket: net.Socket) => unknown)[] = [
 export const limits: Record<string, Op> = {
   'new Socket': {
     args: () => [],
-    call: () => (chance(0.3) ? new net.Socket() : net.connect({ ...inetAddress(), host: '127.0.0.1' } as net.NetConnectOpts)),
+    call: () => (chance(0.3) ? new net.Socket() : net.connect({ ...inetAddress(), host: LOOPBACK } as net.NetConnectOpts)),
     after: keep,
   },
   'Socket in use': { weight: 4, args: () => [], call: () => (sockets.length === 0 ? undefined : pick(DEEDS)(pick(sockets))) },
@@ -151,7 +151,7 @@ export const limits: Record<string, Op> = {
     call: (...args) => {
       const connector = Reflect.apply(timeouts.undiciConnector, undefined, args as [timeouts.Phases])
       const { port } = inetAddress()
-      const to = { hostname: '127.0.0.1', protocol: pick(['http:', 'https:']), port: String(port) }
+      const to = { hostname: LOOPBACK, protocol: pick(['http:', 'https:']), port: String(port) }
       connector(to, (_, socket) => keep(socket))
     },
   },

@@ -278,19 +278,23 @@ export function pathView(): Uint8Array {
 
 // Addresses: loopback, the folder, abstract names; or what is no address at all.
 
-const ports: number[] = [0, 1]
+const { pid, platform } = process
+/** Where root listens at any port without being in the way of another process. Others than Linux have one such address only. */
+export const LOOPBACK = platform === 'linux' ? `127.${64 + (pid >> 16)}.${(pid >> 8) & 255}.${pid & 255}` : '127.0.0.1'
+
+const ports: number[] = [0]
 export function knowPort(port: number): void {
   ports.push(port)
-  if (ports.length > 12) ports.splice(2, 1)
+  if (ports.length > 12) ports.splice(1, 1)
 }
 
 export function inetAddress(): { address: string; port: number; [key: string]: unknown } {
-  const address = chance(0.8) ? '127.0.0.1' : pick(['::1', '::ffff:127.0.0.1', '::1%lo'])
+  const address = chance(0.8) ? LOOPBACK : pick(['::1', `::ffff:${LOOPBACK}`, '::1%lo'])
   return { address, port: pick(ports) }
 }
 
 export function unixName(): string {
-  if (chance(0.3)) return `\0asyncfd-fuzz-${process.pid}-${below(4)}`
+  if (chance(0.3)) return `\0asyncfd-fuzz-${pid}-${below(4)}`
   return chance(0.1)
     ? pick(['', 'x'.repeat(107), 'x'.repeat(108), 'x'.repeat(109), 'x'.repeat(200)]).replace(/^x/, `${folder}/x`)
     : join(folder, pick(['socket-a', 'socket-b']))
@@ -302,7 +306,7 @@ export function rawAddress(): Buffer {
   if (bytes.length >= 2) new Uint16Array(bytes.buffer, bytes.byteOffset & ~1, 1)[0] = 0
   const family = pick([0, 1, 2, 2, 10, 255, 65535])
   if (bytes.length >= 2) bytes.writeUInt16LE(family, 0)
-  if (family === 2 && bytes.length >= 8) Buffer.from([0, 1, 127, 0, 0, 1]).copy(bytes, 2)
+  if (family === 2 && bytes.length >= 8) Buffer.from([0, 1, ...LOOPBACK.split('.').map(Number)]).copy(bytes, 2)
   if (family === 10 && bytes.length >= 24) bytes[23] = 1
   if (family === 1 && bytes.length > 8) bytes.write(`\0fuzz-${below(3)}`, 2)
   return bytes
