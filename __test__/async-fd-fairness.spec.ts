@@ -199,3 +199,23 @@ test('subscriptions, wakers, promises and iterations keep the AsyncLocalStorage 
   for (const [name, context] of Object.entries(rest)) t.is(context, name)
   t.is(Object.keys(rest).length, 6)
 })
+
+test('callbacks given before anything used AsyncLocalStorage belong to no context, and what they enter is theirs alone', async (t) => {
+  const { stdout, stderr } = await (await Child.start('contexts', [])).ended
+  const expected = `
+    after an await end of first
+    after an await end of second
+    after an await first
+    after an await second
+    end of first none
+    end of second none
+    end of the waker none
+    end of third subscriber
+    first none
+    main none
+    main none
+    second none
+    third subscriber
+    waker none`
+  t.is(stdout.trim().split('\n').sort().join('\n'), expected.replaceAll(/^ +/gm, '').trim(), stderr)
+})

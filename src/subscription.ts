@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { AsyncResource } from 'node:async_hooks'
 import { onAbort } from './abort.js'
+import { captureContext, runElsewhere, runInContext } from './context.js'
 import { Ready } from './interest.js'
 import { Entry, type Registration } from './registration.js'
 import type { Resolved } from './wait.js'
@@ -14,7 +14,7 @@ import type { Resolved } from './wait.js'
 export class Subscription<O, G> extends Entry implements Disposable {
   readonly #listener: (guard: G | null) => void
   readonly #guard: Resolved<O, G>
-  readonly #context = new AsyncResource('ASYNCFD_SUBSCRIPTION')
+  readonly #context = captureContext('ASYNCFD_SUBSCRIPTION')
   #detachSignal: (() => void) | undefined
   #parked = false
   #disposed = false
@@ -54,7 +54,7 @@ export class Subscription<O, G> extends Entry implements Disposable {
     const ready = ((registration.level ? 0 : bits) | registration.ready(this.mask)) & this.mask
     if (ready === 0) return
     try {
-      this.#context.runInAsyncScope(this.#listener, undefined, this.#guard(this.owner, ready))
+      runInContext(this.#context, this.#listener as (guard: unknown) => void, undefined, [this.#guard(this.owner, ready)])
     } finally {
       if (this.linked && (registration.level || !registration.reactor.edge)) registration.reactor.askAfterBatch(this)
     }
@@ -97,7 +97,7 @@ export class Subscription<O, G> extends Entry implements Disposable {
   override end(): void {
     this.#detachSignal?.()
     queueMicrotask(() => {
-      if (!this.#disposed) this.#context.runInAsyncScope(this.#listener, undefined, null)
+      if (!this.#disposed) runElsewhere(this.#context, this.#listener as (guard: unknown) => void, [null])
     })
   }
 
@@ -112,7 +112,7 @@ export class Subscription<O, G> extends Entry implements Disposable {
 /** Calls `waker` once: when ready, or when the registration ends. */
 export class Waker extends Entry {
   readonly #waker: () => void
-  readonly #context = new AsyncResource('ASYNCFD_WAKER')
+  readonly #context = captureContext('ASYNCFD_WAKER')
 
   constructor(registration: Registration, mask: number, owner: unknown, waker: () => void) {
     super(registration, mask, owner)
@@ -123,10 +123,10 @@ export class Waker extends Entry {
   override fire(): void {
     if (this.registration.ready(this.mask) === 0) return
     this.registration.unlink(this)
-    this.#context.runInAsyncScope(this.#waker)
+    runInContext(this.#context, this.#waker, undefined, null)
   }
 
   override end(): void {
-    queueMicrotask(() => this.#context.runInAsyncScope(this.#waker))
+    queueMicrotask(() => runElsewhere(this.#context, this.#waker, []))
   }
 }

@@ -196,7 +196,7 @@ async function idle(kind: string): Promise<Measured> {
   await client.line(String(IDLE))
   const after = await look(WARM + IDLE)
   const each = (key: string) => (after[key]! - before[key]!) / IDLE
-  return { rss: each('rss'), heap: each('heapUsed'), external: each('external') }
+  return { resident: each('resident'), heap: each('heapUsed'), external: each('external') }
 }
 
 async function* idleConnections({ rounds }: Effort): AsyncGenerator<Group> {
@@ -213,7 +213,7 @@ async function* idleConnections({ rounds }: Effort): AsyncGenerator<Group> {
     Object.entries(kinds).map(([name, kind]) => ({ name, run: () => idle(kind) })),
     Math.min(rounds, 3),
   )
-  const of = (name: string, key = 'rss') => figure(done, name, key)
+  const of = (name: string, key = 'resident') => figure(done, name, key)
   const bytes = (name: string) => `${Math.round(spread(of(name)).median)} bytes`
   const against = (name: string, peer: string) => ({ ratio: ratio(of(name), of(peer)), peer })
   const parts = Object.keys(kinds).map((name) => {
@@ -227,7 +227,9 @@ async function* idleConnections({ rounds }: Effort): AsyncGenerator<Group> {
     { name: callback, figure: bytes(callback), ...against(callback, theirs) },
     { name: theirs, figure: bytes(theirs) },
   ]
-  const notes = [`growth of the server's resident memory from ${WARM} to ${WARM + IDLE} connections, after garbage collection`]
+  const notes = [
+    `growth of the server's resident memory from ${WARM} to ${WARM + IDLE} connections, pages of files aside, after garbage collection`,
+  ]
   yield { title, notes: [...notes, "without the kernel's, which is the same for all", ...parts], rows }
 }
 

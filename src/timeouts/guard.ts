@@ -4,9 +4,9 @@
  * @module
  */
 import { isIP, Socket } from 'node:net'
+import { captureContext } from '../context.js'
 import { type ConnectAttempt, invalidArgType, invalidArgValue, invalidState } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import { captureContext } from '../timers/context.js'
 import { Ear } from './ear.js'
 import { exceeded, type Peer } from './error.js'
 import { type Limit, Span } from './limit.js'
@@ -49,7 +49,7 @@ export class TimeoutGuard implements Disposable {
   /** Where to it was told to connect, for runtimes that do not tell where it tries. */
   #target: Peer
   readonly #attempts: ConnectAttempt[]
-  readonly #context = captureContext()
+  readonly #context = captureContext('Timeout')
   readonly #ear: Ear
   #isOpen = false
   #hearsResume = false

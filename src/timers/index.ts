@@ -6,10 +6,10 @@
  */
 // Imported, as the global is a getter and costs more than what it gets.
 import { promisify } from 'node:util'
+import { type Context, captureContext, runInContext } from '../context.js'
 import { invalidArgType } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { isFresh, type TimerQueue, type WheelTimer } from '../timer-queue.js'
-import { type Context, captureContext, runInContext } from './context.js'
 
 /** The longest duration, as in Node; anything longer is 1. */
 const LONGEST_MS = 0x7fffffff
@@ -182,7 +182,7 @@ function warn(what: string, type: string): void {
 
 function start(callback: unknown, ms: unknown, args: unknown[] | null, repeats: boolean): Timeout {
   if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
-  const context = captureContext()
+  const context = captureContext('Timeout')
   const rare = context === null && args === null && !repeats ? NOTHING_RARE : { context, args, repeats, number: 0 }
   const span = duration(ms)
   const timer = new Timeout(callback as Callback<unknown[]>, span, rare)

@@ -1,6 +1,6 @@
 /**
  * The asynchronous context of a callback: what `AsyncLocalStorage` gave where it was set. An `AsyncResource` carries it, and
- * keeping one for every timer costs more than the timer; so it is kept only where it carries something.
+ * keeping one costs as much as a timer, running in one more than many a callback; so it is kept only where it carries something.
  *
  * Node tells whether anything listens to async hooks: then, and only then, it refuses a resource with an empty type.
  * (Before Node 24 `AsyncLocalStorage` is such a listener.) Where contexts are frames instead, the resource shows its own.
@@ -8,7 +8,7 @@
  * @module
  */
 import { AsyncResource, executionAsyncResource } from 'node:async_hooks'
-import { ON_NODE } from '../driver.js'
+import { ON_NODE } from './driver.js'
 
 /** What {@link captureContext} found: a resource to run in, or null for no context at all. */
 export type Context = AsyncResource | null
@@ -33,11 +33,11 @@ const HOW_TO_PROBE = framed ? OPTIONS : 0
 
 /** Async hooks have been seen in use, which they mostly go on to be; or whether they are cannot be told. */
 let hooked = !ON_NODE || (major >= 24 && FRAME === undefined)
-/** A resource without a frame, once one was seen. */
-let frameless: AsyncResource | undefined
+/** A resource that carries nothing, once one was seen. */
+let bare: AsyncResource | undefined
 
 /** A resource with the context of the caller. */
-function newResource(): AsyncResource {
+function newResource(type: string): AsyncResource {
   if (!hooked) {
     try {
       return new AsyncResource(PROBE, HOW_TO_PROBE)
@@ -45,14 +45,14 @@ function newResource(): AsyncResource {
       hooked = true
     }
   }
-  return new AsyncResource(TYPE, OPTIONS)
+  return new AsyncResource(type, OPTIONS)
 }
 
-/** The context of the caller. */
-export function captureContext(): Context {
-  const resource = newResource()
+/** The context of the caller; `type` is what async hooks are told. */
+export function captureContext(type: string): Context {
+  const resource = newResource(type)
   if (hooked || (FRAME !== undefined && (resource as unknown as Record<symbol, unknown>)[FRAME] !== undefined)) return resource
-  frameless ??= resource
+  bare ??= resource
   return null
 }
 
@@ -77,14 +77,14 @@ function leave(): void {
   entered.length = 0
 }
 
-/** Calls `callback` in its context, from a turn. */
+/** Calls `callback` in its context, from a turn of the reactor. */
 export function runInContext(
   context: Context,
   callback: (...args: unknown[]) => void,
   self: unknown,
   args: unknown[] | null,
 ): void {
-  const resource = context ?? (framed ? (frameless as AsyncResource) : null)
+  const resource = context ?? (framed ? (bare as AsyncResource) : null)
   if (resource !== null) {
     if (args === null) resource.runInAsyncScope(callback, self)
     else resource.runInAsyncScope(callback, self, ...args)
@@ -97,4 +97,10 @@ export function runInContext(
   } finally {
     if (entered.length !== 0) leave()
   }
+}
+
+/** As {@link runInContext}, from anywhere: what the callback enters by `enterWith` is its own resource's. */
+export function runElsewhere(context: Context, callback: (...args: unknown[]) => void, args: unknown[]): void {
+  const resource = context ?? (bare as AsyncResource).runInAsyncScope(() => new AsyncResource(TYPE, OPTIONS))
+  resource.runInAsyncScope(callback, undefined, ...args)
 }
