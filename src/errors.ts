@@ -85,7 +85,9 @@ export class AsyncFdError extends Error {
  * if (error instanceof TimeoutError) error.attempts?.forEach(show)
  */
 export interface ConnectAttempt {
+  /** The IP address, or the path of a Unix socket. */
   readonly address: string
+  /** The port at that address. */
   readonly port: number
   /** Absent while it was still being tried. */
   error?: Error
@@ -99,6 +101,7 @@ export interface ConnectAttempt {
  * if (error instanceof TimeoutError) console.log(`${error.elapsed} ms passed, ${error.timeout} were allowed`)
  */
 export class TimeoutError extends Error {
+  /** Always `'ETIMEDOUT'`. */
   readonly code = 'ETIMEDOUT'
   /** The limit that was exceeded, in milliseconds. */
   timeout: number
@@ -110,6 +113,7 @@ export class TimeoutError extends Error {
   declare syscall?: string
   /** The peer's address, or the path of its socket, as far as it was known. */
   declare address?: string
+  /** The peer's port, if it has one. */
   declare port?: number
   /** The addresses that were tried, each with what became of it: no error for one that was still being tried. */
   declare attempts?: readonly ConnectAttempt[]

@@ -31,15 +31,21 @@ export const Interest = {
  * if ((ready & Ready.READ_CLOSED) !== 0) console.log('the peer sends no more')
  */
 export const Ready = {
+  /** Nothing. */
   EMPTY: 0,
+  /** As {@link Interest}. */
   READABLE: 1,
+  /** As {@link Interest}. */
   WRITABLE: 2,
   /** The peer will send no more. Implies readable. */
   READ_CLOSED: 4,
   /** Nothing can be written any more. Implies writable. */
   WRITE_CLOSED: 8,
+  /** As {@link Interest}. */
   PRIORITY: 16,
+  /** As {@link Interest}; comes unasked. */
   ERROR: 32,
+  /** All of these. */
   ALL: 63,
 } as const
 

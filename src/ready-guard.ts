@@ -54,6 +54,7 @@ export function attempt<T, R>(registration: Registration, inner: T, fn: (inner: 
  * }
  */
 export class AsyncFdReadyGuard<T = number> implements Disposable {
+  /** The `AsyncFd` that became ready. */
   readonly asyncFd: AsyncFd<T>
   readonly #registration: Registration
   readonly #readTick: number

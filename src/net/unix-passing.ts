@@ -59,7 +59,9 @@ export interface ReceivedFds {
 export interface PeerCredentials {
   /** 0 if it is not visible from here (another PID namespace). */
   pid: number
+  /** Its effective user. */
   uid: number
+  /** Its effective group. */
   gid: number
 }
 

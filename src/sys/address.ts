@@ -19,10 +19,15 @@ import { integer } from './result.js'
  * console.log(family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`)
  */
 export interface InetAddress {
+  /** The IP address as text, without brackets. */
   address: string
+  /** 0 to 65,535; 0 is any free port where an address is bound to. */
   port: number
+  /** Which of the two it is. */
   family: 'IPv4' | 'IPv6'
+  /** Traffic class and flow label of IPv6, as one number. */
   flowInfo?: number
+  /** The number of the interface that a link-local IPv6 address belongs to. */
   scopeId?: number
 }
 
@@ -34,6 +39,7 @@ export interface InetAddress {
  * sys.bind(unix, { path } satisfies sys.UnixAddress)
  */
 export interface UnixAddress {
+  /** At most 107 bytes of UTF-8 on Linux. */
   path: string
 }
 

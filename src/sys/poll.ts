@@ -16,7 +16,9 @@ import { integer, orThrow } from './result.js'
  * console.log(sys.poll(requests, 0).length)
  */
 export interface PollRequest {
+  /** The descriptor to ask about. */
   fd: FdSource
+  /** What to ask: `POLLIN`, `POLLOUT`, `POLLPRI`, `POLLRDHUP`, combined with `|`. */
   events: number
 }
 
@@ -28,7 +30,9 @@ export interface PollRequest {
  * console.log(sys.poll([{ fd, events: 0 }], 0).some(gone))
  */
 export interface PollResult<F extends FdSource = FdSource> extends PollRequest {
+  /** The descriptor as it was given. */
   fd: F
+  /** What holds of it, as such bits; 0 if nothing does. */
   revents: number
 }
 

@@ -34,15 +34,19 @@ export interface Termios {
 }
 
 /**
- * Columns and rows in characters, and the size in pixels where it is known (0 where not).
+ * How large a terminal is.
  *
  * @example
  * const { cols, rows }: sys.Winsize = sys.getWinsize(master)
  */
 export interface Winsize {
+  /** Characters in a row. */
   cols: number
+  /** Rows. */
   rows: number
+  /** Pixels; 0 if that is not known. */
   width: number
+  /** Pixels; 0 if that is not known. */
   height: number
 }
 

@@ -17,11 +17,17 @@ import { type Phases, readPhases } from './phases.js'
  * undiciConnector({ connect: 2000 })(where, (error, socket) => console.log(error ?? socket?.remotePort))
  */
 export interface UndiciConnect {
+  /** The name or IP address to connect to. */
   hostname: string
+  /** The same with the port, as in the URL. */
   host?: string | undefined
+  /** `'https:'` is encrypted; anything else is not. */
   protocol: string
+  /** The port as text; `''` is the protocol's own. */
   port: string
+  /** The name that the certificate must have; that of `host` by default. */
   servername?: string | undefined
+  /** The address to connect from. */
   localAddress?: string | null | undefined
   /** The connection to a proxy, which is to be encrypted. */
   httpSocket?: Socket | undefined
