@@ -206,8 +206,9 @@ async function* idleConnections({ rounds }: Effort): AsyncGenerator<Group> {
     'node:net, for await of the socket, setTimeout()': 'await',
     'asyncfd, subscribe(), deadline()': 'callback',
     "node:net, on('data'), setTimeout()": 'node',
+    'for await alone, without a library': 'loop',
   }
-  const [ours, awaited, callback, theirs] = Object.keys(kinds) as [string, string, string, string]
+  const [ours, awaited, callback, theirs, loop] = Object.keys(kinds) as [string, string, string, string, string]
   const done = await interleave(
     title,
     Object.entries(kinds).map(([name, kind]) => ({ name, run: () => idle(kind) })),
@@ -226,6 +227,7 @@ async function* idleConnections({ rounds }: Effort): AsyncGenerator<Group> {
     { name: awaited, figure: bytes(awaited) },
     { name: callback, figure: bytes(callback), ...against(callback, theirs) },
     { name: theirs, figure: bytes(theirs) },
+    { name: loop, figure: bytes(loop), ...against(loop, theirs) },
   ]
   const notes = [
     `growth of the server's resident memory from ${WARM} to ${WARM + IDLE} connections, pages of files aside, after garbage collection`,

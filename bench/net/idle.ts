@@ -1,11 +1,11 @@
 /**
  * A server whose connections stay idle, each with an armed idle timeout. Prints the port, then its memory whenever it is asked.
  *
- *     node --expose-gc idle.js asyncfd|callback|node|await
+ *     node --expose-gc idle.js asyncfd|callback|node|await|loop
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
+import { closeSync, readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 
 const IDLE_MS = 600_000
@@ -44,6 +44,21 @@ async function streams(serve: (stream: import('asyncfd/net').TcpStream) => unkno
   }
 }
 
+async function descriptors(serve: (peer: number) => unknown): Promise<void> {
+  const { AsyncFd, Interest } = await import('asyncfd')
+  const sys = await import('asyncfd/sys')
+  const listener = sys.socket(sys.constants.AF_INET, sys.constants.SOCK_STREAM)
+  sys.bind(listener, { address: '127.0.0.1', port: 0 })
+  sys.listen(listener)
+  new AsyncFd(listener, { owned: true }).subscribe(Interest.READABLE, () => {
+    for (let peer = sys.accept(listener); typeof peer === 'number'; peer = sys.accept(listener)) {
+      connections++
+      serve(peer)
+    }
+  })
+  announce((sys.localAddress(listener) as { port: number }).port)
+}
+
 function sockets(serve: (socket: Socket) => unknown): void {
   const server = createServer((socket) => {
     connections++
@@ -69,12 +84,8 @@ const kinds: Record<string, () => Promise<void>> = {
     const { AsyncFd, Interest } = await import('asyncfd')
     const sys = await import('asyncfd/sys')
     const { deadline } = await import('asyncfd/time')
-    const listening = sys.socket(sys.constants.AF_INET, sys.constants.SOCK_STREAM)
-    sys.bind(listening, { address: '127.0.0.1', port: 0 })
-    sys.listen(listening)
     const buffer = Buffer.allocUnsafeSlow(64 * 1024)
-    const serve = (peer: number): void => {
-      connections++
+    await descriptors((peer) => {
       const fd = new AsyncFd(peer, { owned: true })
       const limit = deadline(IDLE_MS)
       fd.subscribe(Interest.READABLE, (guard) => {
@@ -83,12 +94,20 @@ const kinds: Record<string, () => Promise<void>> = {
         if (count === 0 || limit.expired) fd.close()
         else if (typeof count === 'number' && limit.refresh()) sys.send(fd, buffer, 0, count)
       })
-    }
-    const listener = new AsyncFd(listening, { owned: true })
-    listener.subscribe(Interest.READABLE, () => {
-      for (let peer = sys.accept(listening); typeof peer === 'number'; peer = sys.accept(listening)) serve(peer)
     })
-    announce((sys.localAddress(listening) as { port: number }).port)
+  },
+  // No library at all: what a loop that waits takes by itself.
+  loop: () => {
+    const waiting: unknown[] = []
+    const next = () => new Promise<IteratorResult<number>>((resolve) => waiting.push(resolve))
+    const input = { [Symbol.asyncIterator]: () => ({ next }) }
+    return descriptors(async (peer) => {
+      try {
+        for await (const byte of input) connections += byte
+      } finally {
+        closeSync(peer)
+      }
+    })
   },
   node: async () =>
     sockets((socket) => {
