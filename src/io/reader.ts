@@ -28,7 +28,6 @@ export interface Sink<R> {
 /** The direction in which bytes arrive. It is itself what waits for a read: they come one after the other. */
 export class Reader extends Lane implements Reading, Parked {
   #resolve: ((value: unknown) => void) | null = null
-  #reject: ((reason: unknown) => void) | null = null
   /** Of the read that is pending. */
   #sink: Sink<unknown> | null = null
   #size = 0
@@ -51,9 +50,8 @@ export class Reader extends Lane implements Reading, Parked {
       park = now === 'park'
     }
     prepare()
-    return new Promise<R>((resolve, reject) => {
+    return new Promise<R>((resolve) => {
       this.#resolve = resolve as (value: unknown) => void
-      this.#reject = reject
       this.#sink = sink
       this.#size = size
       this.acquire()
@@ -99,9 +97,14 @@ export class Reader extends Lane implements Reading, Parked {
     this.#resolve!(value)
   }
 
+  /** By the one function that is kept: a second one would take 64 bytes of every connection that waits. */
+  #reject(reason: unknown): void {
+    this.#resolve!(Promise.reject(reason))
+  }
+
   #fail(reason: unknown): void {
     this.#detach()
-    this.#reject!(reason)
+    this.#reject(reason)
   }
 
   complete(result: number, block: number): void {
@@ -113,7 +116,7 @@ export class Reader extends Lane implements Reading, Parked {
       try {
         value = sink.bytes(blockOf(block), result)
       } catch (error) {
-        this.#reject!(error)
+        this.#reject(error)
         return
       }
       this.#resolve!(value)
