@@ -36,9 +36,10 @@ export declare class NativeReactor {
   /**
    * Starts a reactor in this environment on the board made of `control`, `slots` and `timers`; its clock
    * tells `now_ms` now. `dispatch` is called with no
-   * arguments, at most once per batch, when the board has something to tell.
+   * arguments, at most once per batch, when the board has something to tell. `resource` is what async hooks are
+   * shown where it runs in the event loop; the caller keeps it alive.
    */
-  constructor(threaded: boolean, oneshot: boolean, control: ArrayBuffer, slots: ArrayBuffer, timers: ArrayBuffer, nowMs: number, dispatch: () => void)
+  constructor(threaded: boolean, oneshot: boolean, control: ArrayBuffer, slots: ArrayBuffer, timers: ArrayBuffer, nowMs: number, dispatch: () => void, resource: object)
   /** Goes over to a larger memory for the slots, into which the old words have been copied. */
   growSlots(slots: ArrayBuffer): boolean
   /** As above, for the timers. */

@@ -72,6 +72,7 @@ function make(): void {
     timers.buffer,
     num(0, 1, 1000),
     dispatch(() => held),
+    chance(0.9) ? { hasRef: () => true } : {},
   )
   if (chance(0.5)) {
     native.usePool(new WebAssembly.Memory({ initial: at('BLOCKS'), maximum: at('BLOCKS') }).buffer)
@@ -179,7 +180,10 @@ export const nativeReactors: Record<string, Op> = {
         chance(0.5),
         new ArrayBuffer(pick([0, 4, at('CONTROL_WORDS') * 4 - 4, at('CONTROL_WORDS') * 4 + 4])),
         pick([() => new ArrayBuffer(64), junk])(),
+        pick([() => new ArrayBuffer(64), junk])(),
+        num(0, 1, 1000),
         pick([() => () => {}, junk])(),
+        pick([() => ({}), junk])(),
       ].map((argument) => (chance(0.1) ? junk() : argument)),
     call: (...args) =>
       chance(0.1)

@@ -85,6 +85,8 @@ export class Reactor {
   readonly driver: DriverName
   /** Events are told once per change; otherwise once, until the readiness is cleared. */
   readonly edge: boolean
+  /** What async hooks are shown. Those who look for what keeps a process alive ask it, as they ask handles of Node's. */
+  readonly #resource = { hasRef: (): boolean => this.#refs > 0 }
   readonly #native: NativeReactor
   readonly #collectAgain: () => void
   readonly #probe: (fd: number, interest: number, timeoutMs: number) => number
@@ -111,7 +113,9 @@ export class Reactor {
     this.#probe = binding.probeFd
     const { control, slots, timers } = this.board
     const memory = [control.buffer, slots.buffer, timers.buffer] as const
-    this.#native = new binding.NativeReactor(driver === 'threaded', oneshot, ...memory, this.#clock.now(), () => this.#call())
+    const call = () => this.#call()
+    const threaded = driver === 'threaded'
+    this.#native = new binding.NativeReactor(threaded, oneshot, ...memory, this.#clock.now(), call, this.#resource)
     this.behind = this.#behind()
     this.#collectAgain = this.#native.collectAgain()
     this.edge = this.#native.isEdge

@@ -93,6 +93,13 @@ for (const [name, said] of Object.entries(ending)) {
   })
 }
 
+if (onNode) {
+  test('those who look for what keeps a process alive by async hooks are told whether this does', async (t) => {
+    const { stdout } = await (await Child.start('lifecycle', ['seen-by-hooks'], { ASYNCFD_DRIVER: '' })).ended
+    t.deepEqual(lines(stdout), ['false', 'true', 'false', 'true', 'false', 'started'])
+  })
+}
+
 for (const name of ['throw-in-listener', 'throw-in-waker', 'throw-in-then', 'throw-in-closure']) {
   test(`an uncaught exception ends the process with 1: ${name}`, async (t) => {
     const child = await run(name)

@@ -70,18 +70,20 @@ impl EnvState {
         timers: Timers,
         board: Board,
         dispatch: sys::napi_value,
+        resource: sys::napi_value,
         wanted: Wanted,
     ) -> Result<Rc<EnvState>, &'static str> {
         let (mut reference, mut context, mut name) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        // SAFETY: env and dispatch belong to the call we are in; the out pointers outlive the calls.
+        // SAFETY: env, dispatch and resource belong to the call we are in; the out pointers outlive the calls. Node
+        // notices if the resource is collected.
         unsafe {
             if sys::napi_create_reference(env, dispatch, 1, &mut reference) != sys::Status::napi_ok {
                 return Err("dispatch must be a function");
             }
             if wanted == Wanted::Embedded {
                 sys::napi_create_string_utf8(env, c"asyncfd".as_ptr(), -1, &mut name);
-                if sys::napi_async_init(env, ptr::null_mut(), name, &mut context) != sys::Status::napi_ok {
-                    return Err("the runtime made no async context");
+                if sys::napi_async_init(env, resource, name, &mut context) != sys::Status::napi_ok {
+                    return Err("resource must be an object");
                 }
             }
         }

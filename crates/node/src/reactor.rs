@@ -94,10 +94,11 @@ pub struct NativeReactor {
 impl NativeReactor {
     /// Starts a reactor in this environment on the board made of `control`, `slots` and `timers`; its clock
     /// tells `now_ms` now. `dispatch` is called with no
-    /// arguments, at most once per batch, when the board has something to tell.
+    /// arguments, at most once per batch, when the board has something to tell. `resource` is what async hooks are
+    /// shown where it runs in the event loop; the caller keeps it alive.
     #[napi(
         constructor,
-        ts_args_type = "threaded: boolean, oneshot: boolean, control: ArrayBuffer, slots: ArrayBuffer, timers: ArrayBuffer, nowMs: number, dispatch: () => void"
+        ts_args_type = "threaded: boolean, oneshot: boolean, control: ArrayBuffer, slots: ArrayBuffer, timers: ArrayBuffer, nowMs: number, dispatch: () => void, resource: object"
     )]
     #[allow(clippy::too_many_arguments)]
     pub fn new(
@@ -109,6 +110,7 @@ impl NativeReactor {
         timers: Raw,
         now_ms: f64,
         dispatch: Raw,
+        resource: Raw,
     ) -> Result<Self> {
         let mut kind = 0;
         // SAFETY: env and value belong to this call.
@@ -122,8 +124,9 @@ impl NativeReactor {
             NapiError::from_reason(format!("asyncfd: no reactor: {}", std::io::Error::from(error)))
         })?;
         let wanted = if threaded { Wanted::Threaded } else { Wanted::Embedded };
-        let state = EnvState::start(env.raw(), reactor, Timers::new(now_ms), board, dispatch.0, wanted)
-            .map_err(|reason| NapiError::from_reason(format!("asyncfd: {reason}")))?;
+        let state =
+            EnvState::start(env.raw(), reactor, Timers::new(now_ms), board, dispatch.0, resource.0, wanted)
+                .map_err(|reason| NapiError::from_reason(format!("asyncfd: {reason}")))?;
         Ok(NativeReactor { state })
     }
 
