@@ -144,6 +144,29 @@ if (onNode) {
     console.log(ids.length >= 3 && new Set(ran).size === 3 && ran.every((id) => ids.includes(id)))`,
     'true',
   )
+  prints(
+    'async hooks are told when a timer or a subscription is no more',
+    `import { createHook } from 'node:async_hooks'
+    import { setFlagsFromString } from 'node:v8'
+    import { runInNewContext } from 'node:vm'
+    import * as sys from 'asyncfd/sys'
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc'), live = new Set()
+    createHook({ init: (id, type) => { if (/^(Timeout|ASYNCFD_.*)$/.test(type)) live.add(id) }, destroy: (id) => live.delete(id) }).enable()
+    const make = () => {
+      for (let i = 0; i < 100; i++) timers.clearTimeout(timers.setTimeout(() => {}, 1e6))
+      for (let i = 0; i < 100; i++) timers.setTimeout(() => {}, 1)
+      const [reader] = sys.pipe()
+      const registered = new fd.AsyncFd(reader, { owned: true })
+      for (let i = 0; i < 100; i++) registered.subscribe(fd.Interest.READABLE, () => {})[Symbol.dispose]()
+      registered.close()
+      return live.size
+    }
+    const made = make()
+    for (let i = 0; i < 100 && live.size > 0; i++) { await time.sleep(5); gc() }
+    console.log(made, live.size)`,
+    '300 0',
+  )
   test('what a callback that throws has queued runs when it does in Node', async (t) => {
     const program = (module: string) => `import * as used from '${module}'
       const seen = []

@@ -13,13 +13,12 @@ import { ON_NODE } from './driver.js'
 /** What {@link captureContext} found: a resource to run in, or null for no context at all. */
 export type Context = AsyncResource | null
 
-const OPTIONS = { requireManualDestroy: true }
 const PROBE = ''
 const TYPE = 'Timeout'
 
 const major = Number.parseInt(process.versions.node, 10)
 /** Where a resource has its frame; undefined where there are none. */
-const FRAME = Object.getOwnPropertySymbols(new AsyncResource(TYPE, OPTIONS)).find(
+const FRAME = Object.getOwnPropertySymbols(new AsyncResource(TYPE).emitDestroy()).find(
   ({ description }) => description === 'context_frame',
 )
 const flags = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
@@ -29,7 +28,7 @@ const framed =
   (major >= 24 ? !flags.includes('--no-async-context-frame') : flags.includes('--experimental-async-context-frame'))
 
 /** Where no probe is ever run in, nobody asks what triggered it; a number is read faster than options. */
-const HOW_TO_PROBE = framed ? OPTIONS : 0
+const HOW_TO_PROBE = framed ? undefined : 0
 
 /** Async hooks have been seen in use, which they mostly go on to be; or whether they are cannot be told. */
 let hooked = !ON_NODE || (major >= 24 && FRAME === undefined)
@@ -45,7 +44,7 @@ function newResource(type: string): AsyncResource {
       hooked = true
     }
   }
-  return new AsyncResource(type, OPTIONS)
+  return new AsyncResource(type)
 }
 
 /** The context of the caller; `type` is what async hooks are told. */
@@ -101,6 +100,6 @@ export function runInContext(
 
 /** As {@link runInContext}, from anywhere: what the callback enters by `enterWith` is its own resource's. */
 export function runElsewhere(context: Context, callback: (...args: unknown[]) => void, args: unknown[]): void {
-  const resource = context ?? (bare as AsyncResource).runInAsyncScope(() => new AsyncResource(TYPE, OPTIONS))
+  const resource = context ?? (bare as AsyncResource).runInAsyncScope(() => new AsyncResource(TYPE))
   resource.runInAsyncScope(callback, undefined, ...args)
 }
