@@ -40,6 +40,8 @@ export declare class NativeReactor {
    * shown where it runs in the event loop; the caller keeps it alive.
    */
   constructor(threaded: boolean, oneshot: boolean, control: ArrayBuffer, slots: ArrayBuffer, timers: ArrayBuffer, nowMs: number, dispatch: () => void, resource: object)
+  /** Hands an error to the runtime's `uncaughtException` at once, as from inside dispatch. False if it refused. */
+  report(error: unknown): boolean
   /** Goes over to a larger memory for the slots, into which the old words have been copied. */
   growSlots(slots: ArrayBuffer): boolean
   /** As above, for the timers. */

@@ -18,13 +18,13 @@ interface Ended {
 }
 
 /** Runs a program with the names of `asyncfd`, `asyncfd/time` and, as `timers`, `asyncfd/timers`. */
-function run(program: string): Promise<Ended> {
+function run(program: string, env: Record<string, string> = {}): Promise<Ended> {
   const file = join(folder, `${programs++}.mjs`)
   const names = "import * as fd from 'asyncfd'\nimport * as time from 'asyncfd/time'\nimport * as timers from 'asyncfd/timers'\n"
   writeFileSync(file, `${names}${program}`)
   return new Promise((resolve, reject) => {
     const [command, args] = runtimeCommand(file)
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     let output = ''
     child.stdout.on('data', (chunk) => {
       output += chunk
@@ -179,6 +179,39 @@ if (onNode) {
     const [ours, node] = await Promise.all([run(program('asyncfd/timers')), run(program('node:timers'))])
     t.is(ours.output, node.output)
     t.regex(ours.output, /thrown/)
+  })
+  test('what a tick, a microtask and a promise of a callback throw comes as in Node, and does not abort the process', async (t) => {
+    const program = (module: string) => `import * as used from '${module}'
+      const seen = []
+      process.on('uncaughtException', (error) => seen.push(error.message)).on('unhandledRejection', (error) => seen.push(error.message))
+      used.setTimeout(() => { process.nextTick(() => { throw new Error('tick') }); process.nextTick(() => seen.push('after')) }, 5)
+      used.setTimeout(() => { seen.push('two'); queueMicrotask(() => { throw new Error('microtask') }) }, 5)
+      used.setTimeout(() => { seen.push('three'); Promise.reject(new Error('promise')) }, 5)
+      used.setTimeout(() => seen.push('four'), 5)
+      process.on('exit', () => console.log(seen.join(' ')))
+      for (const until = performance.now() + 20; performance.now() < until; );`
+    const [ours, node] = await Promise.all([run(program('asyncfd/timers')), run(program('node:timers'))])
+    t.deepEqual(ours, node)
+    t.deepEqual(ours, { code: 0, output: 'tick two after microtask three promise four\n' })
+    const uncaught = await run("timers.setTimeout(() => process.nextTick(() => { throw new Error('tick') }), 5)")
+    t.is(uncaught.code, 1)
+    t.regex(uncaught.output, /^Error: tick$/m)
+  })
+  test('nothing that Node is about to deprecate is used', async (t) => {
+    const program = `import * as net from 'asyncfd/net'
+      import * as limits from 'asyncfd/timeouts'
+      const listener = await net.TcpListener.bind('127.0.0.1:0')
+      const [client, server] = await Promise.all([net.TcpStream.connect(listener.localAddress), listener.accept()])
+      client.setTimeouts({ idle: 1e6 })
+      await client.writeAll(Buffer.from('line\\n'))
+      for await (const line of server.lines()) { console.log(line); break }
+      const socket = await limits.connect({ host: '127.0.0.1', port: listener.localAddress.port }, { connect: 1e6, idle: 1e6 })
+      await new Promise((resolve) => timers.setTimeout(resolve, 1))
+      await time.sleep(1)
+      socket.destroy()
+      for (const one of [client, server, listener]) one.destroy()`
+    const { code, output } = await run(program, { NODE_OPTIONS: '--pending-deprecation --throw-deprecation' })
+    t.deepEqual({ code, output }, { code: 0, output: 'line\n' })
   })
   test('warnings of durations are those of Node', async (t) => {
     const program = (module: string) => `import * as used from '${module}'

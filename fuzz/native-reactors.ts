@@ -246,6 +246,8 @@ export const nativeReactors: Record<string, Op> = {
       for (let times = below(3); times > 0; times--) collect()
     },
   },
+  // Of its own errors only: others would be findings.
+  'NativeReactor.report': { weight: 0.2, args: () => [], call: () => aReactor().native.report(new Thrown('reported')) },
   'NativeReactor.isEdge': { weight: 0.3, args: () => [], call: () => aReactor().native.isEdge },
   'NativeReactor (words of the board)': { args: () => [], call: scribble },
 }

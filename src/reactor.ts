@@ -446,7 +446,7 @@ export class Reactor {
         return this.#askAgain()
       } catch (error) {
         if (!ON_DENO) {
-          this.board.control[board.THREW] = 1
+          this.board.control[board.THREW] ||= 1
           throw error
         }
         queueMicrotask(() => {
@@ -454,6 +454,16 @@ export class Reactor {
         })
       }
     }
+  }
+
+  /**
+   * Reports at once what Node's ticks threw in the midst of a turn. Node takes such a tick from its stack of asynchronous contexts when it
+   * reports the error, and aborts the process if the turn ends before.
+   */
+  reportOfTicks(error: unknown): void {
+    if (this.driver !== 'embedded') return
+    this.#native.report(error)
+    this.board.control[board.THREW] = 2
   }
 
   #dispatches = 0

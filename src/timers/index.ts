@@ -25,8 +25,11 @@ type Callback<A extends unknown[]> = (...args: A) => void
 const byNumber = new Map<number, Timeout>()
 let lastNumber = 0
 
-/** Runs Node's tick queue and the microtasks, which come between two timers. */
-const runTicks = (process as { _tickCallback?: () => void })._tickCallback
+/** Node's tick queue and the microtasks, which run between two timers. */
+const { _tickCallback: ticks } = process as { _tickCallback?: () => void }
+/** With `--pending-deprecation` that warns, and inherits from what does not; else it does so from what functions inherit from, of whatever realm. */
+const inherited = ticks && (Object.getPrototypeOf(ticks) as () => void)
+const runTicks = inherited && !Object.hasOwn(inherited, 'call') ? inherited : ticks
 
 /** What only few timers have. */
 interface Rare {
@@ -88,7 +91,12 @@ export class Timeout implements WheelTimer, Disposable {
         else forget(this.#rare)
       }
     }
-    runTicks?.call(process)
+    try {
+      runTicks?.call(process)
+    } catch (error) {
+      theReactor().reportOfTicks(error)
+      throw error
+    }
   }
 
   /** @internal */

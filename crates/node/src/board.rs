@@ -16,7 +16,7 @@
 //! | `TIMER_COUNT` | JS appends, native sets 0 | entries of the ring of submitted timers |
 //! | `EXPIRED_COUNT` | native | entries of the ring of expired timers that this batch has |
 //! | `EXPIRED_CURSOR` | JS, native sets 0 | as `WOKEN_CURSOR` |
-//! | `THREW` | JS sets 1, native sets 0 | dispatch threw; without it a failed call means that JavaScript was terminated |
+//! | `THREW` | JS sets it, native sets 0 | 1: dispatch threw; 2: and that is reported; 0: if it failed, JavaScript was terminated |
 //! | `EAGER` | native | 1: dispatch asks natively for more when its batch is done |
 //! | `WOKEN..` | native | the woken ring: slot, generation, bits; with `READ_OP` for bits, what became of a read: bytes or `-errno`, and the block |
 //! | `STAMPED` | JS sets 1, native sets 0 | 1: JS wants to know when this iteration ends |
@@ -191,6 +191,14 @@ impl Drop for Memory {
     }
 }
 
+/// What dispatch threw, if it failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Thrown {
+    Nothing,
+    Unreported,
+    Reported,
+}
+
 pub struct Board {
     control: Memory,
     slots: RefCell<Memory>,
@@ -272,9 +280,13 @@ impl Board {
         self.word(TIMER_COUNT).get() != 0
     }
 
-    /// Whether dispatch threw since this was last asked.
-    pub fn take_threw(&self) -> bool {
-        self.word(THREW).replace(0) != 0
+    /// What dispatch threw since this was last asked.
+    pub fn take_threw(&self) -> Thrown {
+        match self.word(THREW).replace(0) {
+            0 => Thrown::Nothing,
+            2 => Thrown::Reported,
+            _ => Thrown::Unreported,
+        }
     }
 
     /// Whether woken slots of this batch have not been begun.

@@ -13,7 +13,7 @@ use asyncfd_core::timers::Timers;
 use asyncfd_core::wheel::Progress;
 use napi::sys;
 
-use crate::board::{Board, EXPIRED_CAPACITY};
+use crate::board::{Board, EXPIRED_CAPACITY, Thrown};
 use crate::driver::{Driver, Embedded, Threaded};
 use crate::streak::{Streak, When};
 
@@ -304,13 +304,14 @@ impl EnvState {
     fn report(&self) -> Outcome {
         let mut error = ptr::null_mut();
         // A terminated environment fails every call too, and that is nothing to report: Deno would go on for ever.
-        let threw = self.calls.borrow().is_some() && self.board.take_threw();
+        let thrown = if self.calls.borrow().is_some() { self.board.take_threw() } else { Thrown::Nothing };
         // SAFETY: on the JS thread inside a handle scope.
         let reported = unsafe {
             sys::napi_get_and_clear_last_exception(self.env, &mut error) == sys::Status::napi_ok
                 && !error.is_null()
-                && threw
-                && sys::napi_fatal_exception(self.env, error) == sys::Status::napi_ok
+                && thrown != Thrown::Nothing
+                && (thrown == Thrown::Reported
+                    || sys::napi_fatal_exception(self.env, error) == sys::Status::napi_ok)
         };
         if reported && self.calls.borrow().is_some() { Outcome::Threw } else { Outcome::Ending }
     }

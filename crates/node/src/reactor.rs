@@ -130,6 +130,13 @@ impl NativeReactor {
         Ok(NativeReactor { state })
     }
 
+    /// Hands an error to the runtime's `uncaughtException` at once, as from inside dispatch. False if it refused.
+    #[napi(ts_args_type = "error: unknown")]
+    pub fn report(&self, env: Env, error: Raw) -> bool {
+        // SAFETY: env and error belong to the call we are in.
+        unsafe { sys::napi_fatal_exception(env.raw(), error.0) == sys::Status::napi_ok }
+    }
+
     /// Goes over to a larger memory for the slots, into which the old words have been copied.
     #[napi(ts_args_type = "slots: ArrayBuffer")]
     pub fn grow_slots(&self, env: Env, slots: Raw) -> bool {
