@@ -151,7 +151,8 @@ onStoppedTime('pipes too, and none for 0, undefined and Infinity', async (t) => 
 test('bad input throws at the call', async (t) => {
   const [a] = socketPair(t)
   const limited = stream(t, a)
-  for (const bad of [null, 1, 'idle']) t.throws(() => limited.setTimeouts(bad as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  for (const bad of [null, 1, 'idle', [], Buffer.alloc(1)])
+    t.throws(() => limited.setTimeouts(bad as never), { code: 'ERR_INVALID_ARG_TYPE' })
   for (const bad of ['5', null, {}]) t.throws(() => limited.setTimeouts({ idle: bad as never }), { code: 'ERR_INVALID_ARG_TYPE' })
   for (const bad of [-1, Number.NaN]) t.throws(() => limited.setTimeouts({ read: bad }), { code: 'ERR_INVALID_ARG_VALUE' })
   t.throws(() => limited.setTimeouts({ iddle: 5 } as never), {

@@ -296,7 +296,7 @@ if (!ON_DENO) {
 test('bad input throws at the call', (t) => {
   const phases = { connect: 100 }
   for (const make of [connect, connectTls] as ((options: never, phases: never) => Promise<unknown>)[]) {
-    for (const options of [null, undefined, 1, 'x'])
+    for (const options of [null, undefined, 1, 'x', [], Buffer.alloc(1)])
       t.throws(() => make(options as never, phases as never), { code: 'ERR_INVALID_ARG_TYPE' })
     for (const port of [undefined, null, {}, true])
       t.throws(() => make({ port } as never, phases as never), { code: 'ERR_INVALID_ARG_TYPE' })

@@ -3,7 +3,16 @@
  *
  * @module
  */
-import { AsyncFdError, ErrorCode, invalidArgType, invalidArgValue, outOfRange, stateError, TimeoutError } from './errors.js'
+import {
+  AsyncFdError,
+  checkObject,
+  ErrorCode,
+  invalidArgType,
+  invalidArgValue,
+  outOfRange,
+  stateError,
+  TimeoutError,
+} from './errors.js'
 import { Interest, Ready, readyToString } from './interest.js'
 import { watchForLeak } from './leak.js'
 import { theReactor } from './reactor.js'
@@ -93,7 +102,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   constructor(inner: T & FdSource, options?: AsyncFdOptions)
   constructor(inner: T, options: AsyncFdOptions & { fd: number })
   constructor(inner: T, options: AsyncFdOptions = {}) {
-    if (options === null || typeof options !== 'object') throw invalidArgType('options', 'an object', options)
+    checkObject('options', options)
     const fd = fdOf(options.fd === undefined ? (inner as FdSource) : options.fd)
     const interest =
       options.interest === undefined ? Interest.READABLE | Interest.WRITABLE : checkInterest(options.interest, 'options.interest')

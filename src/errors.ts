@@ -186,6 +186,12 @@ export function invalidArgType(name: string, expected: string, value: unknown): 
   return coded(new TypeError(`The "${name}" argument must be ${expected}. Received ${received(value)}`), 'ERR_INVALID_ARG_TYPE')
 }
 
+/** Options are an object, and no list: nobody goes through the millions of bytes of a buffer that was given for them. */
+export function checkObject(name: string, value: unknown): asserts value is object {
+  if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value)) return
+  throw invalidArgType(name, 'an object', value)
+}
+
 /** `ERR_INVALID_ARG_VALUE`, as Node words it. */
 export function invalidArgValue(name: string, reason: string, value: unknown): TypeError & { code: string } {
   return coded(new TypeError(`The "${name}" argument ${reason}. Received ${received(value)}`), 'ERR_INVALID_ARG_VALUE')

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { invalidArgType, invalidArgValue } from './errors.js'
+import { checkObject, invalidArgType, invalidArgValue } from './errors.js'
 
 /** How many letters have to be changed, added or left out to make one word of another. */
 function distance(from: string, to: string): number {
@@ -32,7 +32,7 @@ function similar(name: string, names: readonly string[]): string {
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
  */
 export function readLimits<N extends string>(argument: string, limits: unknown, names: readonly N[]): Partial<Record<N, number>> {
-  if (typeof limits !== 'object' || limits === null) throw invalidArgType(argument, 'an object', limits)
+  checkObject(argument, limits)
   const read: Partial<Record<N, number>> = {}
   for (const [name, ms] of Object.entries(limits)) {
     if (!(names as readonly string[]).includes(name)) {

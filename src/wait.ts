@@ -6,7 +6,7 @@
 import { onAbort } from './abort.js'
 import { type StopDeadline, startDeadline } from './deadline.js'
 import { isWatched, timedOut } from './diagnostics.js'
-import { invalidArgType, outOfRange, TimeoutError } from './errors.js'
+import { checkObject, invalidArgType, outOfRange, TimeoutError } from './errors.js'
 import { CLOSED, Entry, type Registration } from './registration.js'
 import { noteSpin } from './spin.js'
 
@@ -26,7 +26,7 @@ export interface WaitOptions {
 
 /** Throws unless `options` is what a wait takes. */
 export function checkWaitOptions(options: WaitOptions): void {
-  if (options === null || typeof options !== 'object') throw invalidArgType('options', 'an object', options)
+  checkObject('options', options)
   const { signal, timeout } = options
   if (signal !== undefined && (signal === null || typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal)

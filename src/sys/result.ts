@@ -4,7 +4,7 @@
  * @module
  */
 import { constants } from 'node:os'
-import { AsyncFdError, ErrorCode, invalidArgType, outOfRange, systemError } from '../errors.js'
+import { AsyncFdError, checkObject, ErrorCode, invalidArgType, outOfRange, systemError } from '../errors.js'
 import { WouldBlock } from '../would-block.js'
 
 const { EAGAIN, EWOULDBLOCK } = constants.errno
@@ -41,7 +41,7 @@ export function integer(name: string, value: number, min: number, max: number): 
 
 /** Options are an object, if they are given. @throws `ERR_INVALID_ARG_TYPE` */
 export function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'an object', options)
+  checkObject('options', options)
 }
 
 /** Flags and the like: any 32 bits, signed or not; what is returned is signed, as C's int. */

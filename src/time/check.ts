@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { invalidArgType, outOfRange } from '../errors.js'
+import { checkObject, invalidArgType, outOfRange } from '../errors.js'
 
 /** A duration in milliseconds: 0 or more, fractions allowed, `Infinity` for never. */
 export function checkDuration(name: string, ms: unknown): number {
@@ -28,7 +28,7 @@ export function checkPeriod(name: string, ms: unknown): number {
 
 /** What the waits of this module take. */
 export function checkSignal(options: { signal?: AbortSignal | undefined }): void {
-  if (options === null || typeof options !== 'object') throw invalidArgType('options', 'an object', options)
+  checkObject('options', options)
   const { signal } = options
   if (signal !== undefined && (signal === null || typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal)

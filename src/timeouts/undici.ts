@@ -5,7 +5,7 @@
  */
 import { isIP, type NetConnectOpts, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
-import { invalidArgType, TimeoutError } from '../errors.js'
+import { checkObject, TimeoutError } from '../errors.js'
 import { connect, connectTls } from './connect.js'
 import { type Phases, readPhases } from './phases.js'
 
@@ -84,7 +84,7 @@ function mapped(error: Error): Error {
  */
 export function undiciConnector(phases: Phases, options: UndiciConnectOptions = {}): UndiciConnector {
   const { secureConnect: _, ...plainPhases } = readPhases(phases)
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'an object', options)
+  checkObject('options', options)
   const {
     allowH2 = false,
     maxCachedSessions = 100,
