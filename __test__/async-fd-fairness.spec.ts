@@ -166,6 +166,15 @@ test('a listener that throws: uncaughtException sees it, the rest of its batch a
   }
 })
 
+test('what a listener leaves to be run after it may throw: everything is told, and nothing else ends', async (t) => {
+  for (const how of ['plain', 'contexts']) {
+    const { code, signal, stdout, stderr } = await (await Child.start('throwing-later', [how])).ended
+    t.deepEqual({ code, signal }, { code: 0, signal: null }, `${how}\n${stdout}\n${stderr}`)
+    const told = ['uncaught listener', 'uncaught microtask', 'uncaught tick', 'unhandled promise']
+    t.deepEqual(stdout.trim().split('\n').sort(), told, how)
+  }
+})
+
 test('subscriptions, wakers, promises and iterations keep the AsyncLocalStorage context they were made in', async (t) => {
   const storage = new AsyncLocalStorage<string>()
   const [reader, writer] = pipe(t)

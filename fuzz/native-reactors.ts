@@ -50,7 +50,7 @@ function dispatch(held: () => Held | undefined): () => void {
     else control[at('WOKEN_CURSOR')] = control[at('WOKEN_COUNT')]!
     if (chance(0.1)) {
       // What throws without saying so looks like the end of JavaScript, after which nothing is delivered.
-      control[at('THREW')] = chance(0.98) ? 1 : 0
+      control[at('OUTCOME')] = chance(0.98) ? pick([at('THREW'), at('THREW'), at('REPORTED'), at('RETURNED')]) : 0
       throw new Thrown('dispatch')
     }
     if (chance(0.8)) control[at('WOKEN_CURSOR')] = control[at('WOKEN_COUNT')]!

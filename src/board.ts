@@ -19,7 +19,7 @@ export const TIMER_COUNT = 8
 export const EXPIRED_COUNT = 9
 export const EXPIRED_CURSOR = 10
 export const EAGER = 11
-export const THREW = 12
+export const OUTCOME = 12
 export const TIMER_DRAINS = 13
 export const FREE_COUNT = 14
 export const STAMPED = 15
@@ -37,6 +37,11 @@ export const BLOCKS = 32
 export const BLOCK_BYTES = 65536
 export const ENDED_AT = 18480
 const CONTROL_WORDS = 18482
+
+// How a dispatch ended.
+export const THREW = 1
+export const REPORTED = 2
+export const RETURNED = 3
 
 // Words of a slot.
 export const STRIDE = 8
@@ -81,7 +86,10 @@ export const LAYOUT: Readonly<Record<string, number>> = {
   TIMER_COUNT,
   EXPIRED_COUNT,
   EXPIRED_CURSOR,
+  OUTCOME,
   THREW,
+  REPORTED,
+  RETURNED,
   EAGER,
   TIMER_DRAINS,
   FREE_COUNT,

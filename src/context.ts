@@ -18,9 +18,9 @@ const TYPE = 'Timeout'
 
 const major = Number.parseInt(process.versions.node, 10)
 /** Where a resource has its frame; undefined where there are none. */
-const FRAME = Object.getOwnPropertySymbols(new AsyncResource(TYPE).emitDestroy()).find(
-  ({ description }) => description === 'context_frame',
-)
+const probe = new AsyncResource(TYPE)
+const FRAME = Object.getOwnPropertySymbols(probe).find(({ description }) => description === 'context_frame')
+probe.emitDestroy()
 const flags = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
 /** Whether contexts are frames, which a resource gives for the time of a call, or stores that resources have. */
 const framed =

@@ -443,10 +443,12 @@ export class Reactor {
     for (;;) {
       try {
         this.#dispatch()
-        return this.#askAgain()
+        this.#askAgain()
+        this.board.control[board.OUTCOME] = board.RETURNED
+        return
       } catch (error) {
         if (!ON_DENO) {
-          this.board.control[board.THREW] ||= 1
+          this.board.control[board.OUTCOME] ||= board.THREW
           throw error
         }
         queueMicrotask(() => {
@@ -463,7 +465,7 @@ export class Reactor {
   reportOfTicks(error: unknown): void {
     if (this.driver !== 'embedded') return
     this.#native.report(error)
-    this.board.control[board.THREW] = 2
+    this.board.control[board.OUTCOME] = board.REPORTED
   }
 
   #dispatches = 0

@@ -16,7 +16,7 @@
 //! | `TIMER_COUNT` | JS appends, native sets 0 | entries of the ring of submitted timers |
 //! | `EXPIRED_COUNT` | native | entries of the ring of expired timers that this batch has |
 //! | `EXPIRED_CURSOR` | JS, native sets 0 | as `WOKEN_CURSOR` |
-//! | `THREW` | JS sets it, native sets 0 | 1: dispatch threw; 2: and that is reported; 0: if it failed, JavaScript was terminated |
+//! | `OUTCOME` | JS, native sets 0 | how dispatch ended: it threw, that is reported, it returned; 0: JavaScript was terminated |
 //! | `EAGER` | native | 1: dispatch asks natively for more when its batch is done |
 //! | `WOKEN..` | native | the woken ring: slot, generation, bits; with `READ_OP` for bits, what became of a read: bytes or `-errno`, and the block |
 //! | `STAMPED` | JS sets 1, native sets 0 | 1: JS wants to know when this iteration ends |
@@ -50,7 +50,10 @@ const TIMER_COUNT: usize = 8;
 const EXPIRED_COUNT: usize = 9;
 const EXPIRED_CURSOR: usize = 10;
 const EAGER: usize = 11;
-const THREW: usize = 12;
+const OUTCOME: usize = 12;
+const THREW: u32 = 1;
+const REPORTED: u32 = 2;
+const RETURNED: u32 = 3;
 const TIMER_DRAINS: usize = 13;
 const FREE_COUNT: usize = 14;
 const STAMPED: usize = 15;
@@ -94,7 +97,10 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("TIMER_COUNT", TIMER_COUNT),
     ("EXPIRED_COUNT", EXPIRED_COUNT),
     ("EXPIRED_CURSOR", EXPIRED_CURSOR),
-    ("THREW", THREW),
+    ("OUTCOME", OUTCOME),
+    ("THREW", THREW as usize),
+    ("REPORTED", REPORTED as usize),
+    ("RETURNED", RETURNED as usize),
     ("EAGER", EAGER),
     ("TIMER_DRAINS", TIMER_DRAINS),
     ("FREE_COUNT", FREE_COUNT),
@@ -191,12 +197,16 @@ impl Drop for Memory {
     }
 }
 
-/// What dispatch threw, if it failed.
+/// How a call of dispatch ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Thrown {
-    Nothing,
-    Unreported,
+pub enum Dispatched {
+    /// In the midst of it, by the end of JavaScript.
+    Terminated,
+    Threw,
+    /// It threw, and that is reported.
     Reported,
+    /// What fails after that are Node's ticks, which run before the call is over.
+    Returned,
 }
 
 pub struct Board {
@@ -280,12 +290,13 @@ impl Board {
         self.word(TIMER_COUNT).get() != 0
     }
 
-    /// What dispatch threw since this was last asked.
-    pub fn take_threw(&self) -> Thrown {
-        match self.word(THREW).replace(0) {
-            0 => Thrown::Nothing,
-            2 => Thrown::Reported,
-            _ => Thrown::Unreported,
+    /// How dispatch ended, since this was last asked.
+    pub fn take_outcome(&self) -> Dispatched {
+        match self.word(OUTCOME).replace(0) {
+            THREW => Dispatched::Threw,
+            REPORTED => Dispatched::Reported,
+            RETURNED => Dispatched::Returned,
+            _ => Dispatched::Terminated,
         }
     }
 

@@ -13,7 +13,7 @@ use asyncfd_core::timers::Timers;
 use asyncfd_core::wheel::Progress;
 use napi::sys;
 
-use crate::board::{Board, EXPIRED_CAPACITY, Thrown};
+use crate::board::{Board, Dispatched, EXPIRED_CAPACITY};
 use crate::driver::{Driver, Embedded, Threaded};
 use crate::streak::{Streak, When};
 
@@ -294,26 +294,31 @@ impl EnvState {
                 sys::napi_make_callback(self.env, context, global, function, 0, ptr::null(), &mut result)
             }
         };
+        let dispatched = self.board.take_outcome();
         if status == sys::Status::napi_ok {
             return Outcome::Done;
         }
-        self.report()
+        self.report(dispatched)
     }
 
     /// Hands a pending exception to the runtime's `uncaughtException`.
-    fn report(&self) -> Outcome {
+    fn report(&self, dispatched: Dispatched) -> Outcome {
         let mut error = ptr::null_mut();
         // A terminated environment fails every call too, and that is nothing to report: Deno would go on for ever.
-        let thrown = if self.calls.borrow().is_some() { self.board.take_threw() } else { Thrown::Nothing };
+        let threw = self.calls.borrow().is_some() && dispatched != Dispatched::Terminated;
         // SAFETY: on the JS thread inside a handle scope.
         let reported = unsafe {
             sys::napi_get_and_clear_last_exception(self.env, &mut error) == sys::Status::napi_ok
                 && !error.is_null()
-                && thrown != Thrown::Nothing
-                && (thrown == Thrown::Reported
+                && threw
+                && (dispatched == Dispatched::Reported
                     || sys::napi_fatal_exception(self.env, error) == sys::Status::napi_ok)
         };
-        if reported && self.calls.borrow().is_some() { Outcome::Threw } else { Outcome::Ending }
+        if !reported || self.calls.borrow().is_none() {
+            return Outcome::Ending;
+        }
+        // What the ticks left is run in Node's next iteration.
+        if dispatched == Dispatched::Returned { Outcome::Done } else { Outcome::Threw }
     }
 
     /// Reports a panic that was caught before it reached C.
