@@ -66,6 +66,11 @@ test('no function of asyncfd/timeouts is left out', async (t) => {
   t.deepEqual(uncoveredFunctions, [], 'add it to fuzz/timeouts.ts')
 })
 
+test('no function of asyncfd/timers is left out', async (t) => {
+  const { uncoveredTimers } = await import('../fuzz/times.js')
+  t.deepEqual(uncoveredTimers, [], 'add it to fuzz/times.ts')
+})
+
 test('no method of asyncfd/compat is left out', async (t) => {
   const { uncoveredCompat } = await import('../fuzz/compat.js')
   t.deepEqual(uncoveredCompat, [], 'add it to fuzz/compat.ts')

@@ -3,6 +3,7 @@
  *
  *   node build/fuzz/child.js --seed 1 --calls 50000 --trace file
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -20,6 +21,7 @@ import { type Callable, drawArguments, type Op } from './op.js'
 import { endAll, publics } from './publics.js'
 import { below, chance, restart } from './random.js'
 import { endLimits, limits } from './timeouts.js'
+import { endTimes, times } from './times.js'
 import { changeMemory, junk, knowPort, LOOPBACK, onDisturb, useFolder } from './values.js'
 import { takeReviews } from './waiting.js'
 
@@ -33,6 +35,9 @@ const { native } = createRequire(import.meta.url)('../../dist/native.js') as { n
 const binding = native()
 useBinding(binding)
 useForReactors(binding)
+
+// Contexts are kept in other ways where there are some.
+if (seed % 2 === 0) new AsyncLocalStorage().enterWith({ seed })
 
 const folder = mkdtempSync(join(tmpdir(), 'asyncfd-fuzz-'))
 useFolder(folder)
@@ -86,6 +91,7 @@ for (const [prefix, group] of [
   ['', nets],
   ['timeouts.', limits],
   ['compat.', compat],
+  ['', times],
 ] as const) {
   for (const [name, op] of Object.entries(group)) {
     const call = op.call ?? (binding as unknown as Record<string, Callable>)[name]
@@ -215,6 +221,7 @@ await run().catch((error: unknown) => {
 endNets()
 endLimits()
 endCompat()
+endTimes()
 endAll()
 releaseAll()
 closeAll()

@@ -7,8 +7,8 @@ import { Epoll, Poller } from 'asyncfd/compat'
 import { Thrown } from './coverage.js'
 import type { Callable, Op } from './op.js'
 import { chance, pick } from './random.js'
-import { disturbed, fd, junk, num } from './values.js'
-import { hold, reviewLater } from './waiting.js'
+import { fd, junk, num } from './values.js'
+import { callback, hold, reviewLater } from './waiting.js'
 
 const epolls: Epoll[] = []
 const pollers: Poller[] = []
@@ -25,10 +25,7 @@ const aDescriptor = () => fd('reader', 'writer', 'stream', 'eventfd', 'master', 
 
 function listener(): unknown {
   if (chance(0.02)) return junk()
-  return () => {
-    if (chance(0.3)) disturbed()
-    if (chance(0.03)) throw new Thrown('a listener')
-  }
+  return callback()
 }
 
 /** A method of the Epoll that was added to last, for that descriptor; or anything of any. */

@@ -27,7 +27,7 @@ import {
   someViews,
   unixName,
 } from './values.js'
-import { aborts, closure, follow, hold, reviewLater, signal, waitOptions } from './waiting.js'
+import { aborts, closure, failLater, follow, hold, reviewLater, signal, waitOptions } from './waiting.js'
 
 const { AsyncFd, Interest, Ready, WouldBlock } = asyncfd
 type Fd = asyncfd.AsyncFd<unknown>
@@ -288,6 +288,7 @@ function listener(): unknown {
     if (guard) hold(guards, guard)
     if (chance(0.3)) disturbed()
     if (guard && chance(0.7)) guard.clearReady()
+    failLater()
     if (chance(0.03)) throw new Thrown('a listener')
   }
 }

@@ -45,12 +45,31 @@ export function waitOptions(forEver = true): Record<string, unknown> {
   }
 }
 
+const fail = (what: string): never => {
+  throw new Thrown(what)
+}
+
+/** What a callback leaves to be run after it, which fails. */
+export function failLater(): void {
+  if (chance(0.03)) process.nextTick(fail, 'a tick')
+  if (chance(0.03)) queueMicrotask(() => fail('a microtask'))
+  if (chance(0.03)) Promise.reject(new Thrown('a promise'))
+}
+
+/** A callback of which nothing is expected. */
+export const callback = () => (): void => {
+  if (chance(0.3)) disturbed()
+  failLater()
+  if (chance(0.03)) fail('a callback')
+}
+
 /** Closures, listeners, wakers: they do other things, fail, return what they must not. */
 export function closure(): unknown {
   if (chance(0.02)) return junk()
   return (inner: unknown) => {
     if (chance(0.3)) disturbed()
     if (chance(0.1)) changeMemory()
+    failLater()
     if (chance(0.05)) throw new Thrown('a closure')
     if (chance(0.03)) throw Object.assign(new Error('would block'), { code: 'EAGAIN' })
     if (chance(0.03)) return Promise.reject(new Thrown('a promise'))

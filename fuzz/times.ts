@@ -1,0 +1,98 @@
+/**
+ * Timers: those of `asyncfd/timers`, and what of `asyncfd/time` ends by itself or holds nothing.
+ *
+ * @module
+ */
+import * as time from 'asyncfd/time'
+import * as timers from 'asyncfd/timers'
+import { Thrown } from './coverage.js'
+import type { Callable, Op } from './op.js'
+import { chance, pick } from './random.js'
+import { aTimeout, junk, odd } from './values.js'
+import { callback, follow, hold, signal } from './waiting.js'
+
+const pending: timers.Timeout[] = []
+const deadlines: time.Deadline[] = []
+
+/** One that is kept no longer would go on for ever. */
+function keep(made: unknown): void {
+  const before = [...pending]
+  hold(pending, made as timers.Timeout)
+  for (const other of before) if (!pending.includes(other)) timers.clearTimeout(other)
+}
+
+const duration = () => (chance(0.8) ? aTimeout() : chance(0.5) ? odd() : junk())
+const aTimer = () => (pending.length > 0 && chance(0.9) ? pick(pending) : undefined)
+/** How a timer can be named to those who clear it. */
+const named = () => pick<() => unknown>([aTimer, () => Number(aTimer()), () => String(Number(aTimer())), junk])()
+
+function method<T extends object>(made: T[], name: keyof T, args: () => unknown[] = () => []): Op {
+  return {
+    args,
+    call: (...given) => (made.length === 0 ? undefined : Reflect.apply(pick(made)[name] as Callable, pick(made), given)),
+  }
+}
+
+/** As Node's they coerce, and what that throws is the value's own. */
+const coercing =
+  (make: Callable): Callable =>
+  (...args) => {
+    try {
+      return make(...args)
+    } catch (error) {
+      throw error instanceof TypeError && !('code' in error) ? new Thrown('a conversion') : error
+    }
+  }
+
+const start = (make: Callable): Op => ({
+  args: () => [chance(0.97) ? callback() : junk(), duration(), ...(chance(0.3) ? [junk(), junk()] : [])],
+  call: coercing(make),
+  after: keep,
+})
+
+export const times: Record<string, Op> = {
+  'timers.setTimeout': { ...start(timers.setTimeout as Callable), weight: 3 },
+  'timers.setInterval': start(timers.setInterval as Callable),
+  'timers.clearTimeout': { args: () => [named()], call: timers.clearTimeout as Callable },
+  'timers.clearInterval': { args: () => [named()], call: timers.clearInterval as Callable },
+  'timers.Timeout.refresh': method(pending, 'refresh'),
+  'timers.Timeout.ref': method(pending, 'ref'),
+  'timers.Timeout.unref': method(pending, 'unref'),
+  'timers.Timeout.hasRef': method(pending, 'hasRef'),
+  'timers.Timeout.close': method(pending, 'close'),
+  'time.sleep': {
+    args: () => [chance(0.9) ? aTimeout() : odd(), { ref: false, ...(chance(0.3) && { signal: signal() }) }],
+    // A long one without its options would hold the process.
+    exact: true,
+    call: time.sleep as Callable,
+    after: (promise) => follow('time.sleep', promise),
+  },
+  'time.deadline': {
+    args: () => [chance(0.9) ? aTimeout() : odd()],
+    call: time.deadline as Callable,
+    after: (made) => hold(deadlines, made as time.Deadline),
+  },
+  'time.Deadline.refresh': method(deadlines, 'refresh', () => (chance(0.5) ? [] : [chance(0.8) ? aTimeout() : odd()])),
+  'time.Deadline.cancel': method(deadlines, 'cancel'),
+  'time.Deadline.signal': { args: () => [], call: () => deadlines.length > 0 && pick(deadlines).signal },
+  'time.timeout': {
+    args: () => [
+      aTimeout(),
+      pick<() => unknown>([() => Promise.resolve(1), () => new Promise(() => {}), () => callback(), junk])(),
+    ],
+    exact: true,
+    call: time.timeout as Callable,
+    after: (promise) => follow('time.timeout', promise),
+  },
+}
+
+/** Functions of `asyncfd/timers` that are not called. */
+export const uncoveredTimers = Object.entries(timers)
+  .filter(([name, value]) => typeof value === 'function' && name !== 'Timeout' && !(`timers.${name}` in times))
+  .map(([name]) => name)
+
+/** Ends all that would hold the process. */
+export function endTimes(): void {
+  for (const timer of pending) timers.clearTimeout(timer)
+  for (const deadline of deadlines) deadline.cancel()
+}
