@@ -4,11 +4,10 @@
  * @module
  */
 import { Epoll, Poller } from 'asyncfd/compat'
-import { Thrown } from './coverage.js'
 import type { Callable, Op } from './op.js'
 import { chance, pick } from './random.js'
 import { fd, junk, num } from './values.js'
-import { callback, hold, reviewLater } from './waiting.js'
+import { callback, keep, methodOf, reviewLater } from './waiting.js'
 
 const epolls: Epoll[] = []
 const pollers: Poller[] = []
@@ -39,15 +38,10 @@ function sameAgain(name: 'modify' | 'remove'): Op {
   }
 }
 
-/** A method of one of those that were made. */
-function method<T extends object>(made: T[], name: keyof T, args: () => unknown[] = () => []): Op {
+/** A method of one of those that were made, which may be of a descriptor. */
+function method<T extends object>(made: T[], name: keyof T, args?: () => unknown[]): Op {
   return {
-    args,
-    call: (...given) => {
-      if (made.length === 0) return
-      const one = pick(made)
-      return Reflect.apply(one[name] as Callable, one, given)
-    },
+    ...methodOf(made, name, args),
     after: (_, [number]) => {
       if (typeof number === 'number' && chance(0.2)) reviewLater(number)
     },
@@ -94,22 +88,6 @@ export const compat: Record<string, Op> = {
   'Poller.stop': method(pollers, 'stop'),
   'Poller.destroy': method(pollers, 'destroy'),
   'Poller.emitCanceled': method(pollers, 'emitCanceled'),
-}
-
-/** Ends one at random where there are too many. */
-function keep<T>(made: T[], one: T, end: (one: T) => void): void {
-  const before = [...made]
-  hold(made, one)
-  for (const other of before) if (!made.includes(other)) quietly(() => end(other))
-}
-
-/** What a listener throws by itself is not this call's. */
-function quietly(end: () => void): void {
-  try {
-    end()
-  } catch (error) {
-    if (!(error instanceof Thrown)) throw error
-  }
 }
 
 /** Methods that are not called. */

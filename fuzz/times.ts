@@ -9,29 +9,15 @@ import { Thrown } from './coverage.js'
 import type { Callable, Op } from './op.js'
 import { chance, pick } from './random.js'
 import { aTimeout, junk, odd } from './values.js'
-import { callback, follow, hold, signal } from './waiting.js'
+import { callback, follow, hold, keep, methodOf, signal } from './waiting.js'
 
 const pending: timers.Timeout[] = []
 const deadlines: time.Deadline[] = []
-
-/** One that is kept no longer would go on for ever. */
-function keep(made: unknown): void {
-  const before = [...pending]
-  hold(pending, made as timers.Timeout)
-  for (const other of before) if (!pending.includes(other)) timers.clearTimeout(other)
-}
 
 const duration = () => (chance(0.8) ? aTimeout() : chance(0.5) ? odd() : junk())
 const aTimer = () => (pending.length > 0 && chance(0.9) ? pick(pending) : undefined)
 /** How a timer can be named to those who clear it. */
 const named = () => pick<() => unknown>([aTimer, () => Number(aTimer()), () => String(Number(aTimer())), junk])()
-
-function method<T extends object>(made: T[], name: keyof T, args: () => unknown[] = () => []): Op {
-  return {
-    args,
-    call: (...given) => (made.length === 0 ? undefined : Reflect.apply(pick(made)[name] as Callable, pick(made), given)),
-  }
-}
 
 /** As Node's they coerce, and what that throws is the value's own. */
 const coercing =
@@ -47,7 +33,8 @@ const coercing =
 const start = (make: Callable): Op => ({
   args: () => [chance(0.97) ? callback() : junk(), duration(), ...(chance(0.3) ? [junk(), junk()] : [])],
   call: coercing(make),
-  after: keep,
+  // One that is kept no longer would go on for ever.
+  after: (made) => keep(pending, made as timers.Timeout, timers.clearTimeout),
 })
 
 export const times: Record<string, Op> = {
@@ -55,11 +42,11 @@ export const times: Record<string, Op> = {
   'timers.setInterval': start(timers.setInterval as Callable),
   'timers.clearTimeout': { args: () => [named()], call: timers.clearTimeout as Callable },
   'timers.clearInterval': { args: () => [named()], call: timers.clearInterval as Callable },
-  'timers.Timeout.refresh': method(pending, 'refresh'),
-  'timers.Timeout.ref': method(pending, 'ref'),
-  'timers.Timeout.unref': method(pending, 'unref'),
-  'timers.Timeout.hasRef': method(pending, 'hasRef'),
-  'timers.Timeout.close': method(pending, 'close'),
+  'timers.Timeout.refresh': methodOf(pending, 'refresh'),
+  'timers.Timeout.ref': methodOf(pending, 'ref'),
+  'timers.Timeout.unref': methodOf(pending, 'unref'),
+  'timers.Timeout.hasRef': methodOf(pending, 'hasRef'),
+  'timers.Timeout.close': methodOf(pending, 'close'),
   'time.sleep': {
     args: () => [chance(0.9) ? aTimeout() : odd(), { ref: false, ...(chance(0.3) && { signal: signal() }) }],
     // A long one without its options would hold the process.
@@ -72,8 +59,8 @@ export const times: Record<string, Op> = {
     call: time.deadline as Callable,
     after: (made) => hold(deadlines, made as time.Deadline),
   },
-  'time.Deadline.refresh': method(deadlines, 'refresh', () => (chance(0.5) ? [] : [chance(0.8) ? aTimeout() : odd()])),
-  'time.Deadline.cancel': method(deadlines, 'cancel'),
+  'time.Deadline.refresh': methodOf(deadlines, 'refresh', () => (chance(0.5) ? [] : [chance(0.8) ? aTimeout() : odd()])),
+  'time.Deadline.cancel': methodOf(deadlines, 'cancel'),
   'time.Deadline.signal': { args: () => [], call: () => deadlines.length > 0 && pick(deadlines).signal },
   'time.timeout': {
     args: () => [

@@ -6,6 +6,7 @@
 import * as asyncfd from 'asyncfd'
 import * as sys from 'asyncfd/sys'
 import { called, succeeded, Thrown, threw } from './coverage.js'
+import type { Callable, Op } from './op.js'
 import { below, chance, pick } from './random.js'
 import { changeMemory, disturbed, junk, odd } from './values.js'
 
@@ -16,6 +17,22 @@ const MOST_HELD = 24
 export function hold<T>(into: T[], value: T, most = MOST_HELD): void {
   if (into.length < most) into.push(value)
   else into[below(most)] = value
+}
+
+/** Ends one at random where there are too many. */
+export function keep<T>(made: T[], one: T, end: (one: T) => void): void {
+  const before = [...made]
+  hold(made, one)
+  for (const other of before) if (!made.includes(other)) quietly(() => end(other))
+}
+
+/** What a listener throws by itself is not this call's. */
+function quietly(end: () => void): void {
+  try {
+    end()
+  } catch (error) {
+    if (!(error instanceof Thrown)) throw error
+  }
 }
 
 /** An owned number was perhaps closed with its AsyncFd. */
@@ -94,4 +111,16 @@ export function follow(name: string, promise: unknown, look?: (value: unknown) =
       threw(`${name} (settled)`, error)
     },
   )
+}
+
+/** A method of one of those that were made. */
+export function methodOf<T extends object>(made: T[], name: keyof T, args: () => unknown[] = () => []): Op {
+  return {
+    args,
+    call: (...given) => {
+      if (made.length === 0) return
+      const one = pick(made)
+      return Reflect.apply(one[name] as Callable, one, given)
+    },
+  }
 }

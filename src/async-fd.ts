@@ -3,16 +3,7 @@
  *
  * @module
  */
-import {
-  AsyncFdError,
-  checkObject,
-  ErrorCode,
-  invalidArgType,
-  invalidArgValue,
-  outOfRange,
-  stateError,
-  TimeoutError,
-} from './errors.js'
+import { AsyncFdError, ErrorCode, invalidArgType, invalidArgValue, outOfRange, stateError, TimeoutError } from './errors.js'
 import { Interest, Ready, readyToString } from './interest.js'
 import { watchForLeak } from './leak.js'
 import { theReactor } from './reactor.js'
@@ -21,6 +12,7 @@ import { CLOSED, READ_SIDE, type Registration, readyMask, WRITE_SIDE } from './r
 import { Subscription, Waker } from './subscription.js'
 import { close, isNonblocking, setNonblocking } from './sys/descriptor.js'
 import { type FdSource, fdOf } from './sys/fd-source.js'
+import { checkOptions } from './sys/result.js'
 import { checkWaitOptions, expired, Wait, type WaitOptions } from './wait.js'
 import { WouldBlock } from './would-block.js'
 
@@ -102,7 +94,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   constructor(inner: T & FdSource, options?: AsyncFdOptions)
   constructor(inner: T, options: AsyncFdOptions & { fd: number })
   constructor(inner: T, options: AsyncFdOptions = {}) {
-    checkObject('options', options)
+    checkOptions(options)
     const fd = fdOf(options.fd === undefined ? (inner as FdSource) : options.fd)
     const interest =
       options.interest === undefined ? Interest.READABLE | Interest.WRITABLE : checkInterest(options.interest, 'options.interest')

@@ -6,9 +6,10 @@
 import { onAbort } from './abort.js'
 import { type StopDeadline, startDeadline } from './deadline.js'
 import { isWatched, timedOut } from './diagnostics.js'
-import { checkObject, invalidArgType, outOfRange, TimeoutError } from './errors.js'
+import { invalidArgType, outOfRange, TimeoutError } from './errors.js'
 import { CLOSED, Entry, type Registration } from './registration.js'
 import { noteSpin } from './spin.js'
+import { checkOptions } from './sys/result.js'
 
 /**
  * How long to wait, and what may end it.
@@ -26,7 +27,7 @@ export interface WaitOptions {
 
 /** Throws unless `options` is what a wait takes. */
 export function checkWaitOptions(options: WaitOptions): void {
-  checkObject('options', options)
+  checkOptions(options)
   const { signal, timeout } = options
   if (signal !== undefined && (signal === null || typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal)

@@ -7,10 +7,11 @@ import type { Buffer } from 'node:buffer'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { ReadableStream, WritableStream } from 'node:stream/web'
 import { AsyncFd } from '../async-fd.js'
-import { checkObject, invalidArgType, invalidArgValue } from '../errors.js'
+import { invalidArgType, invalidArgValue } from '../errors.js'
 import { Interest } from '../interest.js'
 import type { NotPromise } from '../ready-guard.js'
 import type { FdSource } from '../sys/fd-source.js'
+import { checkOptions } from '../sys/result.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import type { WouldBlock } from '../would-block.js'
 import { type ChunkOptions, chunks } from './chunks.js'
@@ -80,7 +81,7 @@ export class Async<T = number> implements AsyncDisposable {
   /** @internal */
   constructor(inner: T & FdSource, options: AsyncOptions, known: Known)
   constructor(inner: T, options: AsyncOptions = {}, known?: Known) {
-    checkObject('options', options)
+    checkOptions(options)
     const { fd, owned, nonblocking = 'set' } = options
     if (nonblocking !== 'set' && nonblocking !== 'already') {
       throw invalidArgValue('options.nonblocking', "must be one of: 'set', 'already'", nonblocking)

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { checkObject, invalidArgType, outOfRange } from '../errors.js'
+import { invalidArgType, outOfRange } from '../errors.js'
+import { checkOptions } from '../sys/result.js'
 
 /** A duration in milliseconds: 0 or more, fractions allowed, `Infinity` for never. */
 export function checkDuration(name: string, ms: unknown): number {
@@ -28,7 +29,7 @@ export function checkPeriod(name: string, ms: unknown): number {
 
 /** What the waits of this module take. */
 export function checkSignal(options: { signal?: AbortSignal | undefined }): void {
-  checkObject('options', options)
+  checkOptions(options)
   const { signal } = options
   if (signal !== undefined && (signal === null || typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal)

@@ -15,10 +15,11 @@ import {
 } from 'node:net'
 import { onAbort } from '../abort.js'
 import { connecting } from '../diagnostics.js'
-import { type ConnectAttempt, checkObject, invalidArgType, invalidState, received } from '../errors.js'
+import { type ConnectAttempt, invalidArgType, invalidState, received } from '../errors.js'
 import { type Attempt, tryAll } from '../net/connect.js'
 import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
+import { checkOptions } from '../sys/result.js'
 import { checkSignal } from '../time/check.js'
 import { exceeded } from './error.js'
 import { type Limit, type Limited, Span } from './limit.js'
@@ -45,7 +46,7 @@ function portOf(port: unknown): number {
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_SOCKET_BAD_PORT` */
 export function checkTarget(options: NetConnectOpts): Target {
-  checkObject('options', options)
+  checkOptions(options)
   const { signal } = options as { signal?: AbortSignal }
   checkSignal(options as { signal?: AbortSignal })
   // As in Node, an empty path is none.

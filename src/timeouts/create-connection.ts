@@ -5,7 +5,7 @@
  */
 import { type NetConnectOpts, connect as netConnect, Socket } from 'node:net'
 import { type ConnectionOptions, connect as tlsConnect } from 'node:tls'
-import { checkObject } from '../errors.js'
+import { checkOptions } from '../sys/result.js'
 import { TimeoutGuard, targetIn } from './guard.js'
 import { type Limits, type Phases, readPhases } from './phases.js'
 import { inside } from './traffic.js'
@@ -66,7 +66,7 @@ function guarded(socket: Socket, limits: Limits, target: object): void {
 export function createConnection(phases: Phases): (options: object, callback?: OnConnection) => Socket {
   const limits = readPhases(phases)
   return function (this: unknown, options: object, callback?: OnConnection): Socket {
-    checkObject('options', options)
+    checkOptions(options)
     const target = targetOf(options)
     const onConnection: OnConnection = (error, later) => {
       if (later instanceof Socket) guarded(later, limits, target)

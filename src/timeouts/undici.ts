@@ -5,7 +5,8 @@
  */
 import { isIP, type NetConnectOpts, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
-import { checkObject, TimeoutError } from '../errors.js'
+import { TimeoutError } from '../errors.js'
+import { checkOptions } from '../sys/result.js'
 import { connect, connectTls } from './connect.js'
 import { type Phases, readPhases } from './phases.js'
 
@@ -84,7 +85,7 @@ function mapped(error: Error): Error {
  */
 export function undiciConnector(phases: Phases, options: UndiciConnectOptions = {}): UndiciConnector {
   const { secureConnect: _, ...plainPhases } = readPhases(phases)
-  checkObject('options', options)
+  checkOptions(options)
   const {
     allowH2 = false,
     maxCachedSessions = 100,
