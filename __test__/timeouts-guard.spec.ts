@@ -223,6 +223,29 @@ onStoppedTime('read: of who reads by "readable", and not after the end', async (
   t.is(other.fate.phase, 'read')
 })
 
+const onNode = ON_NODE ? onStoppedTime : (title: string) => test.skip(`${title} (the runtime does not show it)`, () => {})
+
+onNode('read: of who reads into a buffer of its own, past the stream', async (t) => {
+  for (const talks of [true, false]) {
+    const { port } = await serve(t, (peer) => void (talks && peer.write('hello')))
+    let count = 0
+    const callback = (bytes: number) => {
+      count += bytes
+      return true
+    }
+    const socket = ending(t, net.connect({ host: '127.0.0.1', port, onread: { buffer: Buffer.alloc(10), callback } }))
+    withTimeouts(socket, { read: 50 })
+    const fate = new Fate(socket)
+    await once(socket, 'connect')
+    await turns()
+    await pass(49)
+    t.is(fate.phase, undefined)
+    await pass(10)
+    t.is(fate.phase, 'read')
+    t.is(count, talks ? 5 : 0)
+  }
+})
+
 /** Writes more than the kernel takes: nothing happens for the first milliseconds, and within the next the `write` limit has fired. */
 async function stalls(t: T, socket: Socket, fate: Fate, nothing: number, fired: number, message?: string): Promise<void> {
   socket.write(Buffer.alloc(30_000_000))

@@ -19,6 +19,7 @@ const MODULES: [files: RegExp, imports: string][] = [
   [
     /^(src\/timeouts\/|docs\/TIMEOUTS)/,
     `import * as http from 'node:http'
+import * as http2 from 'node:http2'
 import * as https from 'node:https'
 import * as net from 'node:net'
 import * as tls from 'node:tls'

@@ -6,9 +6,9 @@
  */
 import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
+import type { Answer } from './kernel.js'
 import type { Phase } from './phases.js'
 import { afterPollPhase } from './poll-phase.js'
-import type { Answer } from './traffic.js'
 
 /** Whose limits these are. */
 export interface Limited {

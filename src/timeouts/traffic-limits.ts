@@ -6,10 +6,10 @@
 import type { Socket } from 'node:net'
 import { theReactor } from '../reactor.js'
 import { instantOf, type Stamp, stamp } from '../stamp.js'
+import type { Answer } from './kernel.js'
 import { Limit, type Limited } from './limit.js'
 import type { Phase } from './phases.js'
 import {
-  type Answer,
   accepted,
   type Counters,
   counters,
@@ -19,6 +19,7 @@ import {
   isEncrypted,
   isQueued,
   isReading,
+  isReadPast,
   isSending,
   lastCame,
   received,
@@ -203,10 +204,14 @@ export class Read extends TrafficLimit {
   #told: Stamp | null = null
   /** What the socket had noted at the last look. */
   #noted: Stamp | null = null
+  /** What comes goes past the socket, which tells nothing of it: at the last look. */
+  #past = false
 
+  /** Soon it looks whether anything does; somebody may be about to set that up. */
   protected override begin(): void {
     this.#received = received(this.socket)
-    super.begin()
+    this.#past = isReadPast(this.socket)
+    this.arm(this.sooner(super.left(theReactor().now())))
   }
 
   /** Something came. */
@@ -229,11 +234,15 @@ export class Read extends TrafficLimit {
       this.since = now
       this.owner.hearPackets?.()
     }
-    if (!isReading(this.socket)) this.since = now
+    const past = isReadPast(this.socket)
+    // Nothing tells when somebody began to read past it.
+    if (!isReading(this.socket) || (past && !this.#past)) this.since = now
+    this.#past = past
     this.#received = count
     this.#noted = came
     this.#told = null
-    return super.left(now)
+    const left = super.left(now)
+    return past ? this.sooner(left) : left
   }
 
   protected override isAnswered(): Answer {

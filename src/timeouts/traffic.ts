@@ -4,15 +4,11 @@
  * @module
  */
 import { Socket } from 'node:net'
-import { endianness } from 'node:os'
 import { ON_NODE } from '../driver.js'
-import { Interest, Ready } from '../interest.js'
-import { theReactor } from '../reactor.js'
-import { readyMask } from '../registration.js'
+import { Interest } from '../interest.js'
 import type { Stamp } from '../stamp.js'
-import { constants } from '../sys/constants.js'
-import { getSocketOption } from '../sys/option.js'
 import { cameTo } from './handle-taps.js'
+import { type Answer, ask, tcpReceived, tcpSent, tcpSentAgo } from './kernel.js'
 
 /** libuv's stream under a socket, or what encrypts on top of one. */
 export interface Handle {
@@ -72,9 +68,9 @@ export function fdOf(socket: Socket): number {
   return rawHandle(socket)?.fd ?? -1
 }
 
-/** Bytes received so far. */
+/** Bytes received so far. Where the runtime's handles do not count, the kernel does: it sees what goes past the stream, too. */
 export function received(socket: Socket): number {
-  return rawHandle(socket)?.bytesRead ?? socket.bytesRead
+  return rawHandle(socket)?.bytesRead ?? tcpReceived(fdOf(socket)) ?? socket.bytesRead
 }
 
 /** Bytes that the kernel has taken so far. Where a runtime does not tell, whole writes count when they are over. */
@@ -85,6 +81,8 @@ export function accepted(socket: Socket): number {
   // Not `bytesWritten`: it looks through what is queued, and fails in the midst of a write there.
   const { _bytesDispatched: begun = 0, _writableState: state } = inside(socket)
   const above = socketAbove(socket)
+  // Nothing was written by the stream; perhaps by a session of HTTP/2. Never what a count of the stream's own may be.
+  if (begun === 0 && above === undefined) return -1 - (tcpSent(fdOf(socket)) ?? 0)
   return begun - (state?.writelen ?? 0) + (above === undefined ? 0 : accepted(above))
 }
 
@@ -141,46 +139,27 @@ export const counters = (socket: Socket, sending = isSending(socket)): Counters 
 /** Whether somebody reads, so that bytes which come would be taken from the kernel. */
 export function isReading(socket: Socket): boolean {
   if (!socket.readable || rawHandle(socket)?.reading === false) return false
-  return socket.readableFlowing === true || socket.listenerCount('readable') > 0
+  return socket.readableFlowing === true || socket.listenerCount('readable') > 0 || isReadPast(socket)
 }
 
-/** What the kernel says: null where there is no descriptor to ask about. */
-export type Answer = boolean | null
+/**
+ * Properties of sockets whose bytes go past the stream: into the buffer of the option `onread`, or to a session of HTTP/2. Node means to
+ * have a symbol for that one, but forgot to export it.
+ */
+const PAST = new Set(['kBuffer', 'kBoundSession', 'undefined'])
 
-/** Asks the kernel, now. */
-function ask(socket: Socket, interest: number): Answer {
-  const fd = fdOf(socket)
-  if (fd < 0) return null
-  try {
-    return (theReactor().probe(fd, interest) & (readyMask(interest) | Ready.ERROR)) !== 0
-  } catch {
-    return false // It is being closed.
-  }
+/** Whether somebody reads what comes past the stream of the socket, which tells nothing of it. */
+export function isReadPast(socket: Socket): boolean {
+  if (inside(socket)._handle?.reading !== true || socket.readableFlowing !== null) return false
+  const isPast = (key: string | symbol) => PAST.has(typeof key === 'symbol' ? (key.description ?? '') : key)
+  return Reflect.ownKeys(socket).some((key) => isPast(key) && Reflect.get(socket, key) != null)
 }
 
 /** Whether the kernel has bytes of the peer, or its end. */
-export const hasInput = (socket: Socket): Answer => ask(socket, Interest.READABLE)
+export const hasInput = (socket: Socket): Answer => ask(fdOf(socket), Interest.READABLE)
 
 /** Whether the kernel would take bytes, or has an answer to the attempt to connect. */
-export const hasRoom = (socket: Socket): Answer => ask(socket, Interest.WRITABLE)
-
-/** Where Linux's `struct tcp_info` has how long ago data was sent last, in milliseconds (linux/tcp.h). */
-const LAST_DATA_SENT = 44
-/** As precise as that is: it counts the ticks of the kernel, of which there are at least a hundred a second. */
-const KERNEL_TICK_MS = 10
+export const hasRoom = (socket: Socket): Answer => ask(fdOf(socket), Interest.WRITABLE)
 
 /** At most how long ago bytes were sent last, by the kernel; null where it does not tell. What was sent again counts. */
-export function sentAgo(socket: Socket): number | null {
-  const fd = process.platform === 'linux' ? fdOf(socket) : -1
-  if (fd < 0) return null
-  try {
-    const info = getSocketOption(fd, constants.IPPROTO_TCP, constants.TCP_INFO, LAST_DATA_SENT + 4)
-    return info.length < LAST_DATA_SENT + 4
-      ? null
-      : Math.max(0, new DataView(info.buffer, info.byteOffset).getUint32(LAST_DATA_SENT, isLittleEndian) - KERNEL_TICK_MS)
-  } catch {
-    return null // It is a Unix socket, or being closed.
-  }
-}
-
-const isLittleEndian = endianness() === 'LE'
+export const sentAgo = (socket: Socket): number | null => tcpSentAgo(fdOf(socket))
