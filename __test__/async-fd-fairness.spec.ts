@@ -13,6 +13,8 @@ import test from './helpers/test.js'
 
 const { READABLE, WRITABLE } = Interest
 const BREATHS = 20
+/** Elsewhere what is uncaught is told when the call is over. */
+const onNode = 'bun' in process.versions || 'deno' in process.versions ? test.skip : test
 
 noLeaks(test)
 
@@ -172,6 +174,19 @@ test('what a listener leaves to be run after it may throw: everything is told, a
     t.deepEqual({ code, signal }, { code: 0, signal: null }, `${how}\n${stdout}\n${stderr}`)
     const told = ['uncaught listener', 'uncaught microtask', 'uncaught tick', 'unhandled promise']
     t.deepEqual(stdout.trim().split('\n').sort(), told, how)
+  }
+})
+
+onNode('who handles what is uncaught is in the context of who threw it: its stores, or its domain', async (t) => {
+  const threw = { listener: 'subscriber', waker: 'waiter', end: 'closed', timer: 'timer' }
+  for (const [how, told] of [
+    ['stores', 'uncaught'],
+    ['domains', 'domain'],
+  ] as const) {
+    const { code, signal, stdout, stderr } = await (await Child.start('throwing-contexts', [how])).ended
+    t.deepEqual({ code, signal }, { code: 0, signal: null }, `${how}\n${stdout}\n${stderr}`)
+    const own = Object.entries(threw).map(([what, name]) => `${told} ${what} ${name}`)
+    t.deepEqual(stdout.trim().split('\n').sort(), [...own, 'outside none none', 'uncaught nobody none'].sort(), how)
   }
 })
 

@@ -124,6 +124,7 @@ const modules = Object.entries(manifest.exports)
 const leaves = [
   'src/builtins.ts',
   'src/diagnostics.ts',
+  'src/domains.ts',
   'src/driver.ts',
   'src/errors.ts',
   'src/interest.ts',

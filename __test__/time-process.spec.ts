@@ -197,6 +197,25 @@ if (onNode) {
     t.is(uncaught.code, 1)
     t.regex(uncaught.output, /^Error: tick$/m)
   })
+  test("handlers of what a callback throws see the contexts that they see with Node's timers", async (t) => {
+    const program = (module: string) => `import * as used from '${module}'
+      import { AsyncLocalStorage } from 'node:async_hooks'
+      const storage = new AsyncLocalStorage(), seen = []
+      const note = (what) => seen.push(what + ' ' + storage.getStore())
+      process.on('uncaughtException', (error) => { note(error.message); used.setTimeout(note, 1, 'from the handler of ' + error.message) })
+      const fail = (what) => { throw new Error(what) }
+      storage.run('a', () => used.setTimeout(fail, 5, 'one'))
+      used.setTimeout(note, 5, 'between')
+      storage.run('b', () => used.setTimeout(() => { storage.enterWith('c'); fail('two') }, 5))
+      used.setTimeout(() => { storage.enterWith('d'); fail('three') }, 5)
+      storage.run('e', () => used.setTimeout(() => process.nextTick(fail, 'tick'), 5))
+      used.setTimeout(note, 5, 'last')
+      process.on('exit', () => console.log(seen.join(', ')))
+      for (const until = performance.now() + 20; performance.now() < until; );`
+    const [ours, node] = await Promise.all([run(program('asyncfd/timers')), run(program('node:timers'))])
+    t.deepEqual(ours, node)
+    t.regex(ours.output, /^one a, .*two c, .*three d/)
+  })
   test('nothing that Node is about to deprecate is used', async (t) => {
     const program = `import * as net from 'asyncfd/net'
       import * as limits from 'asyncfd/timeouts'

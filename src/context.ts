@@ -9,6 +9,7 @@
  */
 import { AsyncResource, executionAsyncResource } from 'node:async_hooks'
 import { ON_NODE } from './driver.js'
+import { theReactor } from './reactor.js'
 
 /** What {@link captureContext} found: a resource to run in, or null for no context at all. */
 export type Context = AsyncResource | null
@@ -76,30 +77,42 @@ function leave(): void {
   entered.length = 0
 }
 
+type Callback = (...args: unknown[]) => void
+
+/** Calls `callback`. What it throws is reported while its context is still that of the call: handlers of `uncaughtException` ask for it. */
+function call(callback: Callback, self: unknown, args: unknown[] | null): void {
+  try {
+    if (args === null) callback.call(self)
+    else callback.apply(self, args)
+  } catch (error) {
+    theReactor().reportInTurn(error)
+    throw error
+  }
+}
+
 /** Calls `callback` in its context, from a turn of the reactor. */
-export function runInContext(
-  context: Context,
-  callback: (...args: unknown[]) => void,
-  self: unknown,
-  args: unknown[] | null,
-): void {
+export function runInContext(context: Context, callback: Callback, self: unknown, args: unknown[] | null): void {
   const resource = context ?? (framed ? (bare as AsyncResource) : null)
   if (resource !== null) {
-    if (args === null) resource.runInAsyncScope(callback, self)
-    else resource.runInAsyncScope(callback, self, ...args)
+    resource.runInAsyncScope(call, undefined, callback, self, args)
     return
   }
   turn ??= Object.setPrototypeOf(executionAsyncResource(), watched) as object
   try {
-    if (args === null) callback.call(self)
-    else callback.apply(self, args)
+    call(callback, self, args)
   } finally {
     if (entered.length !== 0) leave()
   }
 }
 
 /** As {@link runInContext}, from anywhere: what the callback enters by `enterWith` is its own resource's. */
-export function runElsewhere(context: Context, callback: (...args: unknown[]) => void, args: unknown[]): void {
+export function runElsewhere(context: Context, callback: Callback, args: unknown[]): void {
   const resource = context ?? (bare as AsyncResource).runInAsyncScope(() => new AsyncResource(TYPE))
-  resource.runInAsyncScope(callback, undefined, ...args)
+  resource.runInAsyncScope(() => {
+    try {
+      callback(...args)
+    } catch (error) {
+      theReactor().report(error)
+    }
+  })
 }

@@ -10,7 +10,8 @@ import * as board from './board.js'
 import { Board } from './board.js'
 import { later } from './builtins.js'
 import { isTracing, trace } from './diagnostics.js'
-import { chooseDriver, chooseOneshot, type DriverName, ON_DENO } from './driver.js'
+import { outsideDomains } from './domains.js'
+import { chooseDriver, chooseOneshot, type DriverName, ON_DENO, ON_NODE } from './driver.js'
 import { ErrorCode, stateError, systemError } from './errors.js'
 import { type NativeReactor, native } from './native.js'
 import { type Entry, type Parked, Registration } from './registration.js'
@@ -115,7 +116,9 @@ export class Reactor {
     const memory = [control.buffer, slots.buffer, timers.buffer] as const
     const call = () => this.#call()
     const threaded = driver === 'threaded'
-    this.#native = new binding.NativeReactor(threaded, oneshot, ...memory, this.#clock.now(), call, this.#resource)
+    this.#native = outsideDomains(
+      () => new binding.NativeReactor(threaded, oneshot, ...memory, this.#clock.now(), call, this.#resource),
+    )
     this.behind = this.#behind()
     this.#collectAgain = this.#native.collectAgain()
     this.edge = this.#native.isEdge
@@ -459,11 +462,20 @@ export class Reactor {
   }
 
   /**
-   * Reports at once what Node's ticks threw in the midst of a turn. Node takes such a tick from its stack of asynchronous contexts when it
-   * reports the error, and aborts the process if the turn ends before.
+   * Reports what is uncaught where it was thrown: whoever handles it sees the context of who threw it. Only Node can be told in the midst of
+   * a call; elsewhere it is thrown on.
    */
-  reportOfTicks(error: unknown): void {
-    if (this.driver !== 'embedded') return
+  report(error: unknown): void {
+    if (!ON_NODE) throw error
+    this.#native.report(error)
+  }
+
+  /**
+   * As {@link report}, of what is thrown on to end a call of {@link Reactor.#call}. (A tick that throws in the midst of a turn has to be reported
+   * there: Node takes it from its stack of asynchronous contexts when it is, and aborts the process if the turn ends before.)
+   */
+  reportInTurn(error: unknown): void {
+    if (!ON_NODE) return
     this.#native.report(error)
     this.board.control[board.OUTCOME] = board.REPORTED
   }

@@ -94,7 +94,7 @@ export class Timeout implements WheelTimer, Disposable {
     try {
       runTicks?.call(process)
     } catch (error) {
-      theReactor().reportOfTicks(error)
+      theReactor().reportInTurn(error)
       throw error
     }
   }
