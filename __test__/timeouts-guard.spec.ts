@@ -585,6 +585,11 @@ onStoppedTime('a client that takes all listeners away, or sets the timeout of th
   while (connecting.connecting) await turns()
   await pass(100)
   t.is(other.phase, undefined, 'it is connected, though nobody was told')
+
+  const guarded = await limited(t, { response: 50, total: 100 })
+  guarded.socket.removeAllListeners()
+  await turns()
+  t.is(guarded.socket.listenerCount('close'), 1, 'a limit ends with its socket')
 })
 
 onStoppedTime("a socket's own timeout goes on beside ours", async (t) => {
@@ -695,7 +700,11 @@ onStoppedTime('a socket that is encrypted later: its limits of bytes go on', asy
 })
 
 /** A connection with limits on which somebody else speaks TLS. The peer answers `ask`, and reads nothing more after `stop`. */
-async function encryptedLater(t: T, phases: Phases): Promise<{ fate: Fate; secure: tls.TLSSocket }> {
+async function encryptedLater(
+  t: T,
+  phases: Phases,
+  before?: (raw: Socket) => void,
+): Promise<{ fate: Fate; secure: tls.TLSSocket }> {
   const { port } = await serve(t, (peer) => {
     const upgraded = ending(t, new tls.TLSSocket(peer, { isServer: true, key, cert }))
     upgraded.on('data', (chunk) => {
@@ -706,26 +715,30 @@ async function encryptedLater(t: T, phases: Phases): Promise<{ fate: Fate; secur
   const raw = ending(t, net.connect({ host: '127.0.0.1', port }))
   withTimeouts(raw, phases)
   await once(raw, 'connect')
+  before?.(raw)
   const secure = ending(t, tls.connect({ socket: raw, ca: cert, host: 'localhost' }))
   await once(secure, 'secureConnect')
   return { fate: new Fate(raw), secure }
 }
 
-onStoppedTime('a socket that is encrypted later: what is asked above and gets no answer', async (t) => {
-  const { fate, secure } = await encryptedLater(t, { response: 100 })
-  await pass(300, 10)
-  for (let i = 0; i < 3; i++) {
-    secure.write('ask')
-    await once(secure, 'data')
+for (const takes of [false, true]) {
+  const how = takes ? ', by somebody who took all listeners away' : ''
+  onStoppedTime(`a socket that is encrypted later${how}: what is asked above and gets no answer`, async (t) => {
+    const { fate, secure } = await encryptedLater(t, { response: 100 }, takes ? (raw) => raw.removeAllListeners() : undefined)
     await pass(300, 10)
-    t.is(fate.phase, undefined, 'it waits for nothing')
-  }
-  secure.write('nothing')
-  await pass(90, 2)
-  t.is(fate.phase, undefined)
-  await pass(30, 2)
-  t.is(fate.phase, 'response')
-})
+    for (let i = 0; i < 3; i++) {
+      secure.write('ask')
+      await once(secure, 'data')
+      await pass(300, 10)
+      t.is(fate.phase, undefined, 'it waits for nothing')
+    }
+    secure.write('nothing')
+    await pass(90, 2)
+    t.is(fate.phase, undefined)
+    await pass(30, 2)
+    t.is(fate.phase, 'response')
+  })
+}
 
 if (ON_NODE) {
   onStoppedTime('a socket that is encrypted later: what it reads does not let a write begin before it did', async (t) => {
@@ -756,7 +769,7 @@ if (ON_NODE) {
       added()
         .map(([name]) => name)
         .sort(),
-      ['close', 'newListener', 'resume'],
+      ['close', 'newListener', 'removeListener', 'resume'],
     )
   })
 

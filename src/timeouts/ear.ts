@@ -12,9 +12,13 @@ import { type Hearer, hear, hearAbove, unhear } from './taps.js'
 import { inside, isCarrier, isConsumed, isEncrypted, isHandshaking, sentAgo, socketAbove } from './traffic.js'
 import type { Idle, Read, Response, Write } from './traffic-limits.js'
 
+/** Beside another: of the end of an event's only listener streams of Node's tell nothing. */
+const SECOND = () => {}
+
 export class Ear implements Hearer {
   readonly #socket: Socket
   readonly #connecting: (...args: unknown[]) => void
+  readonly #restore: () => void
   #idle: Idle | undefined
   #response: Response | undefined
   #read: Read | undefined
@@ -22,10 +26,14 @@ export class Ear implements Hearer {
   readonly #undo: (() => void)[] = []
   #ended = false
 
-  /** `connecting` is called when the socket was told to connect, with what it was told. */
-  constructor(socket: Socket, connecting: (...args: unknown[]) => void) {
+  /**
+   * `connecting` is called when the socket was told to connect, with what it was told; `restore` when somebody took all listeners away,
+   * ours too.
+   */
+  constructor(socket: Socket, connecting: (...args: unknown[]) => void, restore: () => void) {
     this.#socket = socket
     this.#connecting = connecting
+    this.#restore = restore
   }
 
   /** Whom to tell. */
@@ -87,13 +95,29 @@ export class Ear implements Hearer {
       if (isConsumed(this.#socket)) this.hearPackets()
       this.#hearAbove() // Whoever waited for the connection.
     })
-    // Whoever takes a socket over wants to know when it closes: to encrypt on top of it, or for the next request.
+    this.#hearListeners()
+    this.#hearAbove()
+  }
+
+  /** Whoever takes a socket over wants to know when it closes: to encrypt on top of it, or for the next request. */
+  #hearListeners(): void {
+    const socket = this.#socket
     const onListener = (event: string) => {
       if (event === 'close') queueMicrotask(() => this.#takenOver())
     }
-    this.#socket.on('newListener', onListener)
-    this.#undo.push(() => this.#socket.off('newListener', onListener))
-    this.#hearAbove()
+    const onRemoved = (_: string, listener: unknown) => {
+      if (listener === SECOND) queueMicrotask(restore)
+    }
+    const listen = () => socket.on('newListener', onListener).on('newListener', SECOND).on('removeListener', onRemoved)
+    // As postgres.js does, before it encrypts.
+    const restore = () => {
+      if (this.#ended) return
+      listen()
+      this.#restore()
+      this.#takenOver()
+    }
+    listen()
+    this.#undo.push(() => socket.off('removeListener', onRemoved).off('newListener', SECOND).off('newListener', onListener))
   }
 
   #takenOver(): void {

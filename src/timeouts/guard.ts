@@ -63,10 +63,14 @@ export class TimeoutGuard implements Disposable {
   constructor(socket: Socket, limits: Limits, begun?: number, attempts: ConnectAttempt[] = [], target: Peer = {}) {
     this.#socket = socket
     this.#target = target
-    this.#ear = new Ear(socket, (...args) => {
-      this.#target = targetIn(args)
-      this.sync()
-    })
+    this.#ear = new Ear(
+      socket,
+      (...args) => {
+        this.#target = targetIn(args)
+        this.sync()
+      },
+      () => this.#listenAgain(),
+    )
     this.begun = begun
     this.#attempts = attempts
     this.#set(limits)
@@ -106,6 +110,13 @@ export class TimeoutGuard implements Disposable {
     const heard = listener as (...args: unknown[]) => void
     this.#socket.on(event, heard)
     this.#listeners.push([event, heard])
+  }
+
+  #listenAgain(): void {
+    for (const [event, listener] of this.#listeners) {
+      if (!this.#socket.listeners(event).includes(listener)) this.#socket.on(event, listener)
+    }
+    this.sync()
   }
 
   /** The limits in milliseconds; those that are off are left out. */
