@@ -40,7 +40,7 @@ function client(t: T, secure: boolean, port: number, make: (...args: [URL, objec
     made.push(make(authority, options))
     return made[0]!
   }
-  const session = http2.connect(`${secure ? 'https' : 'http'}://localhost:${port}`, { ca: cert, createConnection: own })
+  const session = http2.connect(`${secure ? 'https' : 'http'}://127.0.0.1:${port}`, { ca: cert, createConnection: own })
   const failure = once(session, 'close').then(() => Promise.reject(error))
   let error: unknown
   session.on('error', (reason) => {

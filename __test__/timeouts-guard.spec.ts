@@ -740,6 +740,38 @@ for (const takes of [false, true]) {
   })
 }
 
+onStoppedTime('a socket that is encrypted later: somebody reads above, and nothing comes', async (t) => {
+  const { fate, secure } = await encryptedLater(t, { read: 100 })
+  secure.resume()
+  for (let i = 0; i < 5; i++) {
+    secure.write('ask')
+    await once(secure, 'data')
+    await pass(60, 5)
+    t.is(fate.phase, undefined, 'answers come')
+  }
+  secure.pause()
+  await pass(500, 20)
+  // Node's reads on, until its buffer is full.
+  t.is(fate.phase, ON_NODE ? 'read' : undefined)
+  if (ON_NODE) return
+  secure.resume()
+  await pass(230, 5)
+  t.is(fate.phase, 'read')
+})
+
+if ('bun' in process.versions) {
+  onStoppedTime('a socket of an http server that shows nothing takes no limits of bytes', async (t) => {
+    const server = http.createServer((_, response) => response.end('x'))
+    const { port } = await listening(t, server)
+    const [[socket]] = await Promise.all([once(server, 'connection'), fetch(`http://127.0.0.1:${port}`)])
+    for (const phase of ['idle', 'read', 'response', 'write'])
+      t.throws(() => withTimeouts(socket, { [phase]: 100 }), { code: 'ERR_ASYNCFD_UNSUPPORTED' })
+    const guard = withTimeouts(socket, { total: 1000 })
+    t.throws(() => guard.update({ idle: 100 }), { code: 'ERR_ASYNCFD_UNSUPPORTED' })
+    guard[Symbol.dispose]()
+  })
+}
+
 if (ON_NODE) {
   onStoppedTime('a socket that is encrypted later: what it reads does not let a write begin before it did', async (t) => {
     const { fate, secure } = await encryptedLater(t, { write: 100 })

@@ -5,13 +5,13 @@
  */
 import { isIP, Socket } from 'node:net'
 import { captureContext } from '../context.js'
-import { type ConnectAttempt, invalidArgType, invalidArgValue, invalidState } from '../errors.js'
+import { AsyncFdError, type ConnectAttempt, ErrorCode, invalidArgType, invalidArgValue, invalidState } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { Ear } from './ear.js'
 import { exceeded, type Peer } from './error.js'
 import { type Limit, Span } from './limit.js'
 import { type Limits, PHASES, type Phase, type Phases, readPhases } from './phases.js'
-import { fdOf, hasInput, hasRoom, inside, isEncrypted } from './traffic.js'
+import { fdOf, hasInput, hasRoom, inside, isEncrypted, isHidden } from './traffic.js'
 import { Idle, Read, Response, Write } from './traffic-limits.js'
 
 /** Where a socket is in its life. */
@@ -254,6 +254,9 @@ export function targetIn([first, second]: readonly unknown[]): Peer {
   return { host: typeof host === 'string' && host !== '' ? host : 'localhost', port: Number(port) }
 }
 
+/** Limits that go by what goes over the socket. */
+const OF_BYTES = ['idle', 'read', 'response', 'write'] as const
+
 /** Checks limits for a socket. */
 function checkedFor(socket: Socket, phases: Phases): Limits {
   const limits = readPhases(phases)
@@ -261,6 +264,12 @@ function checkedFor(socket: Socket, phases: Phases): Limits {
     const reason =
       'is for TLS sockets: give it to the one that tls.connect() returns, or use connectTls(); a socket that somebody encrypts later does not tell when that is done'
     throw invalidArgValue('phases.secureConnect', reason, limits.secureConnect)
+  }
+  if (isHidden(socket) && OF_BYTES.some((phase) => limits[phase])) {
+    throw new AsyncFdError(
+      'this runtime does not show what goes over the sockets of its http server: only "total" can be kept there',
+      ErrorCode.UNSUPPORTED,
+    )
   }
   return limits
 }
@@ -270,7 +279,8 @@ function checkedFor(socket: Socket, phases: Phases): Limits {
  * a `TimeoutError`. What lay in the kernel while our own event loop was blocked is never held against the peer. They end with the
  * socket, and do not keep the process alive.
  *
- * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; `ERR_INVALID_STATE` for a socket that is destroyed
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; `ERR_INVALID_STATE` for a socket that is destroyed; `ERR_ASYNCFD_UNSUPPORTED`
+ *   for limits of bytes on a socket of Bun's http server, which shows none
  * @example
  * const socket = net.connect(port, host)
  * const guard = withTimeouts(socket, { connect: 2000, response: 5000 })

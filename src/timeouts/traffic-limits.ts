@@ -204,13 +204,13 @@ export class Read extends TrafficLimit {
   #told: Stamp | null = null
   /** What the socket had noted at the last look. */
   #noted: Stamp | null = null
-  /** What comes goes past the socket, which tells nothing of it: at the last look. */
-  #past = false
+  /** Whether somebody read at the last look. */
+  #read = false
 
   /** Soon it looks whether anything does; somebody may be about to set that up. */
   protected override begin(): void {
     this.#received = received(this.socket)
-    this.#past = isReadPast(this.socket)
+    this.#read = isReading(this.socket)
     this.arm(this.sooner(super.left(theReactor().now())))
   }
 
@@ -234,15 +234,15 @@ export class Read extends TrafficLimit {
       this.since = now
       this.owner.hearPackets?.()
     }
-    const past = isReadPast(this.socket)
-    // Nothing tells when somebody began to read past it.
-    if (!isReading(this.socket) || (past && !this.#past)) this.since = now
-    this.#past = past
+    const [before, reads] = [this.#read, isReading(this.socket)]
+    // Of who begins to read past the socket nothing tells.
+    if (!reads || (!before && told === null)) this.since = now
+    this.#read = reads
     this.#received = count
     this.#noted = came
     this.#told = null
     const left = super.left(now)
-    return past ? this.sooner(left) : left
+    return isReadPast(this.socket) ? this.sooner(left) : left
   }
 
   protected override isAnswered(): Answer {

@@ -139,7 +139,14 @@ export const counters = (socket: Socket, sending = isSending(socket)): Counters 
 /** Whether somebody reads, so that bytes which come would be taken from the kernel. */
 export function isReading(socket: Socket): boolean {
   if (!socket.readable || rawHandle(socket)?.reading === false) return false
-  return socket.readableFlowing === true || socket.listenerCount('readable') > 0 || isReadPast(socket)
+  const above = socketAbove(socket)
+  if (above !== undefined) return isReading(above)
+  return socket.readableFlowing === true || socket.listenerCount('readable') > 0 || isCarrier(socket) || isReadPast(socket)
+}
+
+/** Whether the runtime shows nothing of what goes over it: neither the descriptor nor counters. A server of Bun's for http gives such. */
+export function isHidden(socket: Socket): boolean {
+  return !ON_NODE && inside(socket)._handle == null && !socket.connecting && !socket.pending && !socket.destroyed
 }
 
 /**
