@@ -3,6 +3,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import * as platform from 'node:timers'
 import { inspect, promisify } from 'node:util'
+import { reactor } from 'asyncfd'
 import * as ours from 'asyncfd/timers'
 import test, { type ExecutionContext } from './helpers/test.js'
 
@@ -203,6 +204,47 @@ contract('promisify: resolves with the value, is aborted by its signal', async (
   t.is((error as Error).cause, aborting.signal.reason)
   await t.throwsAsync(wait(1, 'never', { signal: aborting.signal }), { name: 'AbortError' })
   t.is(await wait(1, 'unref', { ref: true }), 'unref')
+})
+
+contract('promisify: bad input rejects, and starts nothing', async (t, timers) => {
+  const wait = promisify(timers.setTimeout) as unknown as (...args: unknown[]) => Promise<unknown>
+  const TYPE = { code: 'ERR_INVALID_ARG_TYPE', instanceOf: TypeError }
+  for (const delay of ['', '5', false, null, 1n, {}]) await t.throwsAsync(wait(delay), TYPE)
+  for (const options of [1, '', false, null, []]) await t.throwsAsync(wait(1, null, options), TYPE)
+  for (const signal of [1, '', false, null, {}]) await t.throwsAsync(wait(1, null, { signal }), TYPE)
+  for (const ref of [1, '', null, {}]) await t.throwsAsync(wait(1, null, { ref }), TYPE)
+  // Node's fail in the midst of it, at once or later.
+  if (timers === ours) await t.throwsAsync(wait(1, null, { signal: { aborted: false } }), TYPE)
+  const signal = AbortSignal.abort('reason')
+  t.is((await t.throwsAsync(wait(1, null, { signal }), { name: 'AbortError' }))?.cause, 'reason')
+  for (const delay of [undefined, Number.NaN, -1]) t.is(await wait(delay, 'value', { signal: undefined, ref: true }), 'value')
+})
+
+contract('a callback is called, whatever methods it has or is a proxy of', async (t, timers) => {
+  const calls: unknown[][] = []
+  const note = (...args: unknown[]) => calls.push(args)
+  const proxy = new Proxy(note, {
+    get: (_, name) => t.fail(`it was asked for ${String(name)}`),
+  })
+  const odd = Object.assign((...args: unknown[]) => calls.push(args), { call: () => t.fail(), apply: () => t.fail() })
+  for (const callback of [proxy, odd]) {
+    timers.setTimeout(callback as () => void, 1)
+    timers.setTimeout(callback as (...args: unknown[]) => void, 1, 'an', 'argument')
+  }
+  while (calls.length < 4) await until(timers, 1)
+  t.deepEqual(calls, [[], ['an', 'argument'], [], ['an', 'argument']])
+})
+
+contract('methods of timers, called on something else, change nothing', async (t, timers) => {
+  const timer = timers.setTimeout(() => {}, 1000)
+  const { refs } = reactor.metrics()
+  for (const other of [{}, { id: 0, refd: true }] as unknown as (typeof timer)[]) {
+    timer.unref.call(other)
+    timer.ref.call(other)
+  }
+  t.true(timer.hasRef())
+  t.is(reactor.metrics().refs, refs)
+  timers.clearTimeout(timer as never)
 })
 
 contract('callbacks that are no functions throw', (t, timers) => {

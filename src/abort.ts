@@ -5,6 +5,13 @@
  * @module
  */
 
+/** Whether it can be listened to as an AbortSignal: they come from other realms, and from packages. */
+export function isSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== 'object' || value === null) return false
+  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>
+  return typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function'
+}
+
 const waiting = new WeakMap<AbortSignal, Set<() => void>>()
 
 /** Calls `call` when `signal`, which is not aborted yet, is. Returns what takes that back. `call` must not throw. */

@@ -79,11 +79,13 @@ function leave(): void {
 
 type Callback = (...args: unknown[]) => void
 
+const NONE: unknown[] = []
+
 /** Calls `callback`. What it throws is reported while its context is still that of the call: handlers of `uncaughtException` ask for it. */
 function call(callback: Callback, self: unknown, args: unknown[] | null): void {
   try {
-    if (args === null) callback.call(self)
-    else callback.apply(self, args)
+    // Not by a method of the callback's: it may be a proxy, or have one of its own.
+    Reflect.apply(callback, self, args ?? NONE)
   } catch (error) {
     theReactor().reportInTurn(error)
     throw error

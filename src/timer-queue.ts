@@ -186,7 +186,8 @@ export class TimerQueue {
   setRef(timer: WheelTimer, refd: boolean): void {
     if (timer.refd === refd) return
     timer.refd = refd
-    if (timer.id === -1) return
+    // Not by its number alone: the methods of timers can be called on anything.
+    if (this.#running[timer.id] !== timer) return
     if (refd) this.#reactor.hold(1)
     else this.#reactor.release(1)
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { onAbort } from './abort.js'
+import { isSignal, onAbort } from './abort.js'
 import { type StopDeadline, startDeadline } from './deadline.js'
 import { isWatched, timedOut } from './diagnostics.js'
 import { invalidArgType, outOfRange, TimeoutError } from './errors.js'
@@ -29,9 +29,7 @@ export interface WaitOptions {
 export function checkWaitOptions(options: WaitOptions): void {
   checkOptions(options)
   const { signal, timeout } = options
-  if (signal !== undefined && (signal === null || typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
-    throw invalidArgType('options.signal', 'an AbortSignal', signal)
-  }
+  if (signal !== undefined && !isSignal(signal)) throw invalidArgType('options.signal', 'an AbortSignal', signal)
   if (timeout !== undefined) {
     if (typeof timeout !== 'number') throw invalidArgType('options.timeout', 'a number of milliseconds', timeout)
     if (!(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout)

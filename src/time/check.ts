@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isSignal } from '../abort.js'
 import { invalidArgType, outOfRange } from '../errors.js'
 import { checkOptions } from '../sys/result.js'
 
@@ -31,7 +32,5 @@ export function checkPeriod(name: string, ms: unknown): number {
 export function checkSignal(options: { signal?: AbortSignal | undefined }): void {
   checkOptions(options)
   const { signal } = options
-  if (signal !== undefined && (signal === null || typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
-    throw invalidArgType('options.signal', 'an AbortSignal', signal)
-  }
+  if (signal !== undefined && !isSignal(signal)) throw invalidArgType('options.signal', 'an AbortSignal', signal)
 }

@@ -6,9 +6,11 @@
  */
 // Imported, as the global is a getter and costs more than what it gets.
 import { promisify } from 'node:util'
+import { onAbort } from '../abort.js'
 import { type Context, captureContext, runInContext } from '../context.js'
 import { invalidArgType } from '../errors.js'
 import { theReactor } from '../reactor.js'
+import { checkSignal } from '../time/check.js'
 import { isFresh, type TimerQueue, type WheelTimer } from '../timer-queue.js'
 
 /** The longest duration, as in Node; anything longer is 1. */
@@ -257,21 +259,34 @@ interface PromiseOptions {
   ref?: boolean | undefined
 }
 
-/** `util.promisify(setTimeout)`: resolves with `value`. */
+function checkPromised(ms: unknown, options: PromiseOptions): void {
+  if (ms !== undefined && typeof ms !== 'number') throw invalidArgType('delay', 'of type number', ms)
+  checkSignal(options)
+  const { ref } = options
+  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref)
+}
+
+/** `util.promisify(setTimeout)`: resolves with `value`. As Node's it rejects where others throw. */
 function setTimeoutPromise<V>(ms?: number, value?: V, options: PromiseOptions = {}): Promise<V> {
+  try {
+    checkPromised(ms, options)
+  } catch (error) {
+    return Promise.reject(error)
+  }
   const { signal, ref = true } = options
   if (signal?.aborted) return Promise.reject(abortError(signal))
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort)
+      off?.()
       resolve(value as V)
     }, ms)
     if (!ref) timer.unref()
-    const onAbort = () => {
-      timer.clear()
-      reject(abortError(signal as AbortSignal))
-    }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const off =
+      signal &&
+      onAbort(signal, () => {
+        timer.clear()
+        reject(abortError(signal))
+      })
   })
 }
 
