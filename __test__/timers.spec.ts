@@ -235,6 +235,18 @@ contract('a callback is called, whatever methods it has or is a proxy of', async
   t.deepEqual(calls, [[], ['an', 'argument'], [], ['an', 'argument']])
 })
 
+contract("clearTimeout takes a timer of the platform's own", async (t, timers) => {
+  const seen: string[] = []
+  const [timeout, interval] = [
+    platform.setTimeout(() => seen.push('timeout'), 1),
+    platform.setInterval(() => seen.push('interval'), 1),
+  ]
+  timers.clearTimeout(timeout)
+  timers.clearInterval(interval)
+  await new Promise((resolve) => platform.setTimeout(resolve, 10))
+  t.deepEqual(seen, [])
+})
+
 contract('methods of timers, called on something else, change nothing', async (t, timers) => {
   const timer = timers.setTimeout(() => {}, 1000)
   const { refs } = reactor.metrics()

@@ -5,6 +5,7 @@
  * @module asyncfd/timers
  */
 // Imported, as the global is a getter and costs more than what it gets.
+import { clearTimeout as clearPlatforms } from 'node:timers'
 import { promisify } from 'node:util'
 import { onAbort } from '../abort.js'
 import { type Context, captureContext, runInContext } from '../context.js'
@@ -234,14 +235,17 @@ export function setInterval(callback: unknown, ms?: number): Timeout {
 }
 
 /**
- * Ends a timer of this module, given as such or as its number. Anything else is ignored, as in Node.
+ * Ends a timer of this module, given as such or as its number; or one of the platform's own, given as such, as programs have both: a
+ * library makes some, or they are older than ours. Anything else is ignored, as in Node.
  *
  * @example
  * const timer = setTimeout(hangUp, 30_000)
  * clearTimeout(timer) // or its number, +timer
  */
-export function clearTimeout(timer?: Timeout | number | string | null): void {
+export function clearTimeout(timer?: Timeout | NodeJS.Timeout | number | string | null): void {
   if (Timeout.is(timer)) timer.clear()
+  else if (typeof timer === 'object') clearPlatforms(timer as NodeJS.Timeout)
+  // A number that is not ours may be that of another timer by now.
   else if (typeof timer === 'number' || typeof timer === 'string') byNumber.get(Number(timer))?.clear()
 }
 
@@ -252,7 +256,7 @@ export function clearTimeout(timer?: Timeout | number | string | null): void {
  * const timer = setInterval(hangUp, 1000)
  * clearInterval(timer)
  */
-export const clearInterval: (timer?: Timeout | number | string | null) => void = clearTimeout
+export const clearInterval: typeof clearTimeout = clearTimeout
 
 interface PromiseOptions {
   signal?: AbortSignal | undefined
