@@ -163,6 +163,17 @@ for (const secure of [false, true]) {
   })
 }
 
+onStoppedTime('h2c: a session on a connection that was there before, to a server that never says a word', async (t) => {
+  const { port } = await serve(t, (peer) => peer.resume())
+  const socket = await connect({ host: '127.0.0.1', port }, { read: LIMIT })
+  await tenLimits()
+  await pass(LIMIT * 0.9, 5)
+  t.false(socket.destroyed, 'nobody reads yet')
+  // Not from the last look on, at which nobody did.
+  await expires(t, client(t, false, port, () => socket).failure, 'read')
+  await gone(t, socket)
+})
+
 test('what http2.connect hands over is what it would have connected to', async (t) => {
   const asked: { host?: string; port?: unknown; servername?: string; ALPNProtocols?: string[] }[] = []
   class Recording {
