@@ -4,12 +4,21 @@
  *
  * @module
  */
+import { invalidArgType } from './errors.js'
+import { checkOptions } from './sys/result.js'
 
 /** Whether it can be listened to as an AbortSignal: they come from other realms, and from packages. */
-export function isSignal(value: unknown): value is AbortSignal {
+function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null) return false
   const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>
   return typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function'
+}
+
+/** Checks options with a signal. @throws `ERR_INVALID_ARG_TYPE` */
+export function checkSignal(options: { readonly signal?: AbortSignal | undefined }): void {
+  checkOptions(options)
+  const { signal } = options
+  if (signal !== undefined && !isSignal(signal)) throw invalidArgType('options.signal', 'an AbortSignal', signal)
 }
 
 const waiting = new WeakMap<AbortSignal, Set<() => void>>()

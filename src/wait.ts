@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { isSignal, onAbort } from './abort.js'
+import { checkSignal, onAbort } from './abort.js'
 import { type StopDeadline, startDeadline } from './deadline.js'
 import { isWatched, timedOut } from './diagnostics.js'
 import { invalidArgType, outOfRange, TimeoutError } from './errors.js'
 import { CLOSED, Entry, type Registration } from './registration.js'
 import { noteSpin } from './spin.js'
-import { checkOptions } from './sys/result.js'
 
 /**
  * How long to wait, and what may end it.
@@ -27,9 +26,8 @@ export interface WaitOptions {
 
 /** Throws unless `options` is what a wait takes. */
 export function checkWaitOptions(options: WaitOptions): void {
-  checkOptions(options)
-  const { signal, timeout } = options
-  if (signal !== undefined && !isSignal(signal)) throw invalidArgType('options.signal', 'an AbortSignal', signal)
+  checkSignal(options)
+  const { timeout } = options
   if (timeout !== undefined) {
     if (typeof timeout !== 'number') throw invalidArgType('options.timeout', 'a number of milliseconds', timeout)
     if (!(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout)

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { isSignal } from '../abort.js'
+import { checkSignal } from '../abort.js'
 import { invalidArgType, outOfRange } from '../errors.js'
-import { checkOptions } from '../sys/result.js'
 
 /** A duration in milliseconds: 0 or more, fractions allowed, `Infinity` for never. */
 export function checkDuration(name: string, ms: unknown): number {
@@ -28,9 +27,12 @@ export function checkPeriod(name: string, ms: unknown): number {
   return ms
 }
 
-/** What the waits of this module take. */
-export function checkSignal(options: { signal?: AbortSignal | undefined }): void {
-  checkOptions(options)
-  const { signal } = options
-  if (signal !== undefined && !isSignal(signal)) throw invalidArgType('options.signal', 'an AbortSignal', signal)
+/** What every sleep takes, those of `asyncfd/timers` too. @throws `ERR_INVALID_ARG_TYPE` */
+export function checkSleepOptions(options: {
+  readonly signal?: AbortSignal | undefined
+  readonly ref?: boolean | undefined
+}): void {
+  checkSignal(options)
+  const { ref } = options
+  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref)
 }

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { checkSignal } from '../abort.js'
 import { ErrorCode, invalidArgValue, stateError } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import { checkDuration, checkInstant, checkPeriod, checkSignal } from './check.js'
+import { checkDuration, checkInstant, checkPeriod } from './check.js'
 import { RefTimer } from './ref-timer.js'
 
 /**

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { ErrorCode, invalidArgType, stateError } from '../errors.js'
+import { checkSignal } from '../abort.js'
+import { ErrorCode, stateError } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
-import { checkDuration, checkInstant, checkSignal } from './check.js'
+import { checkDuration, checkInstant, checkSleepOptions } from './check.js'
 import { RefTimer } from './ref-timer.js'
 
 /**
@@ -21,12 +22,6 @@ export interface SleepOptions {
   signal?: AbortSignal | undefined
   /** Whether it keeps the process alive. Default true. */
   ref?: boolean | undefined
-}
-
-function checkOptions(options: SleepOptions): void {
-  checkSignal(options)
-  const { ref } = options
-  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref)
 }
 
 /** Resolves at an instant. */
@@ -80,7 +75,7 @@ export function sleepUntil(instant: number, options?: SleepOptions): Promise<voi
 }
 
 function until(instant: number, options: SleepOptions | undefined): Promise<void> {
-  if (options !== undefined) checkOptions(options)
+  if (options !== undefined) checkSleepOptions(options)
   const signal = options?.signal
   if (signal?.aborted) return Promise.reject(signal.reason)
   return new Waiting(options?.ref ?? true).start(instant, signal)

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { checkSignal } from '../abort.js'
 import { theReactor } from '../reactor.js'
-import { checkDuration, checkInstant, checkPeriod, checkSignal } from './check.js'
+import { checkDuration, checkInstant, checkPeriod } from './check.js'
 import { RefTimer } from './ref-timer.js'
 
 interface Next {

@@ -5,8 +5,7 @@
  */
 import type { NetConnectOpts, Socket } from 'node:net'
 import { type ConnectionOptions, createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
-import { onAbort } from '../abort.js'
-import { checkSignal } from '../time/check.js'
+import { checkSignal, onAbort } from '../abort.js'
 import { Connecting, checkTarget } from './connecting.js'
 import { checkSocket, TimeoutGuard } from './guard.js'
 import { type Limits, type Phases, readPhases } from './phases.js'

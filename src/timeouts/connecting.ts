@@ -13,14 +13,13 @@ import {
   type Socket,
   type TcpNetConnectOpts,
 } from 'node:net'
-import { onAbort } from '../abort.js'
+import { checkSignal, onAbort } from '../abort.js'
 import { connecting } from '../diagnostics.js'
 import { type ConnectAttempt, invalidArgType, invalidState, received } from '../errors.js'
 import { type Attempt, tryAll } from '../net/connect.js'
 import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
 import { checkOptions } from '../sys/result.js'
-import { checkSignal } from '../time/check.js'
 import { exceeded } from './error.js'
 import { type Limit, type Limited, Span } from './limit.js'
 import type { Limits } from './phases.js'

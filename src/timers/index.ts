@@ -11,7 +11,7 @@ import { onAbort } from '../abort.js'
 import { type Context, captureContext, runInContext } from '../context.js'
 import { invalidArgType } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import { checkSignal } from '../time/check.js'
+import { checkSleepOptions } from '../time/check.js'
 import { isFresh, type TimerQueue, type WheelTimer } from '../timer-queue.js'
 
 /** The longest duration, as in Node; anything longer is 1. */
@@ -263,17 +263,11 @@ interface PromiseOptions {
   ref?: boolean | undefined
 }
 
-function checkPromised(ms: unknown, options: PromiseOptions): void {
-  if (ms !== undefined && typeof ms !== 'number') throw invalidArgType('delay', 'of type number', ms)
-  checkSignal(options)
-  const { ref } = options
-  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref)
-}
-
 /** `util.promisify(setTimeout)`: resolves with `value`. As Node's it rejects where others throw. */
 function setTimeoutPromise<V>(ms?: number, value?: V, options: PromiseOptions = {}): Promise<V> {
   try {
-    checkPromised(ms, options)
+    if (ms !== undefined && typeof ms !== 'number') throw invalidArgType('delay', 'of type number', ms)
+    checkSleepOptions(options)
   } catch (error) {
     return Promise.reject(error)
   }
