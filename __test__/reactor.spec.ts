@@ -49,6 +49,18 @@ for (const [variable, value, choices] of invalid) {
   })
 }
 
+onLinux('when descriptors have run out the first call says so, keeps none, and a later one starts it', async (t) => {
+  const { failures, left, fired } = await fixture('descriptors have run out')
+  t.is((failures as unknown[]).length, 20)
+  for (const failure of failures as NodeJS.ErrnoException[]) {
+    t.like(failure, { name: 'AsyncFdError', code: 'EMFILE', errno: -24 })
+    t.regex(failure.syscall!, /^(epoll_create1|eventfd|timerfd_create|socket)$/)
+    t.regex(failure.message, failure.syscall === 'socket' ? /socket/ : /not started; the next call tries again.*ulimit -n/)
+  }
+  t.deepEqual(left, new Array(20).fill(0), 'what was free before is free again')
+  t.is(fired, 'fired')
+})
+
 test('empty variables are as if they were not set', async (t) => {
   const outcome = await fixture('driver', { ASYNCFD_DRIVER: '', ASYNCFD_POLLING: '' })
   t.deepEqual(outcome, { read: 'none', first: 'none', second: 'none' })

@@ -12,7 +12,7 @@ import { later } from './builtins.js'
 import { isTracing, trace } from './diagnostics.js'
 import { outsideDomains } from './domains.js'
 import { chooseDriver, chooseOneshot, type DriverName, ON_DENO, ON_NODE } from './driver.js'
-import { ErrorCode, stateError, systemError } from './errors.js'
+import { ErrorCode, errnoName, stateError, systemError } from './errors.js'
 import { type NativeReactor, native } from './native.js'
 import { type Entry, type Parked, Registration } from './registration.js'
 import { AHEAD, TimerQueue } from './timer-queue.js'
@@ -74,6 +74,14 @@ const ADVICE: Record<string, string> = {
   ENOMEM: 'the kernel has no memory for another registration',
 }
 
+/** What is thrown for a native error at the start: of a system call its code is the errno, and its message the call. */
+function notStarted(error: NodeJS.ErrnoException): Error {
+  const errno = Number(error.code)
+  if (!(errno > 0)) return error
+  const advice = errnoName(errno) === 'EMFILE' ? ': it takes five descriptors; close some, or raise `ulimit -n`' : ''
+  return systemError(errno, error.message, undefined, `the reactor was not started; the next call tries again${advice}`)
+}
+
 export class Reactor {
   /** Loaded with the reactor, not at import: it takes 2 ms. */
   readonly #clock = later.performance()
@@ -116,9 +124,13 @@ export class Reactor {
     const memory = [control.buffer, slots.buffer, timers.buffer] as const
     const call = () => this.#call()
     const threaded = driver === 'threaded'
-    this.#native = outsideDomains(
-      () => new binding.NativeReactor(threaded, oneshot, ...memory, this.#clock.now(), call, this.#resource),
-    )
+    try {
+      this.#native = outsideDomains(
+        () => new binding.NativeReactor(threaded, oneshot, ...memory, this.#clock.now(), call, this.#resource),
+      )
+    } catch (error) {
+      throw notStarted(error as NodeJS.ErrnoException)
+    }
     this.behind = this.#behind()
     this.#collectAgain = this.#native.collectAgain()
     this.edge = this.#native.isEdge

@@ -11,6 +11,8 @@ pub(crate) struct Alarm(rustix::fd::OwnedFd);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl Alarm {
+    pub const CALL: &str = "timerfd_create";
+
     /// A timerfd, registered edge-triggered: each expiry is an event, and none has to be read.
     pub fn new(poller: &Poller) -> Result<Self, Error> {
         use crate::interest::READABLE;
@@ -39,6 +41,8 @@ pub(crate) struct Alarm;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 impl Alarm {
+    pub const CALL: &str = "kevent";
+
     pub fn new(_poller: &Poller) -> Result<Self, Error> {
         Ok(Alarm)
     }

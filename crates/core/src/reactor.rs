@@ -12,7 +12,7 @@ use slab::Slab;
 
 use crate::alarm::Alarm;
 use crate::collector::{Collector, Event};
-use crate::error::{Error, STALE};
+use crate::error::{Error, NotStarted, STALE};
 use crate::interest::{self, Bits, CLOSED, ERROR, INTERESTS, READ_CLOSED};
 use crate::ops::{self, Blocks, Outcome};
 use crate::probe;
@@ -70,14 +70,15 @@ pub struct Reactor {
 
 impl Reactor {
     /// A reactor with its own poller. Edge-triggered where the backend can, unless `oneshot` is forced.
-    pub fn new(oneshot: bool) -> Result<Self, Error> {
+    pub fn new(oneshot: bool) -> Result<Self, NotStarted> {
         let poller =
-            Poller::new().map_err(|e| Errno::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO)))?;
+            Poller::new().map_err(registration::errno).map_err(NotStarted::by(registration::CREATE_CALL))?;
         let trigger = if poller.supports_edge() && !oneshot { Trigger::Edge } else { Trigger::Oneshot };
-        let waker = Waker::new()?;
+        let waker = Waker::new().map_err(NotStarted::by(Waker::CALL))?;
         let own = if poller.supports_edge() { Trigger::Edge } else { Trigger::Oneshot };
-        registration::add(&poller, waker.fd(), WAKE_KEY, interest::READABLE, own)?;
-        let alarm = Alarm::new(&poller)?;
+        registration::add(&poller, waker.fd(), WAKE_KEY, interest::READABLE, own)
+            .map_err(NotStarted::by(registration::CONTROL_CALL))?;
+        let alarm = Alarm::new(&poller).map_err(NotStarted::by(Alarm::CALL))?;
         Ok(Reactor {
             alarm,
             collector: Arc::new(Collector { poller: Arc::new(poller), waker }),

@@ -74,6 +74,18 @@ pub(crate) fn borrow<'a>(fd: RawFd) -> Result<BorrowedFd<'a>, Errno> {
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
+/// The system call that makes a poller.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) const CREATE_CALL: &str = "epoll_create1";
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) const CREATE_CALL: &str = "kqueue";
+
+/// The system call that registers.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) const CONTROL_CALL: &str = "epoll_ctl";
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) const CONTROL_CALL: &str = "kevent";
+
 pub(crate) fn errno(error: std::io::Error) -> Errno {
     Errno::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))
 }

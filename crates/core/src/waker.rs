@@ -14,6 +14,11 @@ pub(crate) struct Waker {
 
 impl Waker {
     #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub const CALL: &str = "eventfd";
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub const CALL: &str = "pipe";
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub fn new() -> Result<Self, Errno> {
         use rustix::event::{EventfdFlags, eventfd};
         let read = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;

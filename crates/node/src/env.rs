@@ -15,6 +15,7 @@ use napi::sys;
 
 use crate::board::{Board, Dispatched, EXPIRED_CAPACITY};
 use crate::driver::{Driver, Embedded, Threaded};
+use crate::refusal::Refusal;
 use crate::streak::{Streak, When};
 
 pub struct EnvState {
@@ -72,18 +73,18 @@ impl EnvState {
         dispatch: sys::napi_value,
         resource: sys::napi_value,
         wanted: Wanted,
-    ) -> Result<Rc<EnvState>, &'static str> {
+    ) -> Result<Rc<EnvState>, Refusal> {
         let (mut reference, mut context, mut name) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: env, dispatch and resource belong to the call we are in; the out pointers outlive the calls. Node
         // notices if the resource is collected.
         unsafe {
             if sys::napi_create_reference(env, dispatch, 1, &mut reference) != sys::Status::napi_ok {
-                return Err("dispatch must be a function");
+                return Err(Refusal::Runtime("dispatch must be a function"));
             }
             if wanted == Wanted::Embedded {
                 sys::napi_create_string_utf8(env, c"asyncfd".as_ptr(), -1, &mut name);
                 if sys::napi_async_init(env, resource, name, &mut context) != sys::Status::napi_ok {
-                    return Err("resource must be an object");
+                    return Err(Refusal::Runtime("resource must be an object"));
                 }
             }
         }

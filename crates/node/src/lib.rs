@@ -6,6 +6,7 @@ mod driver;
 mod env;
 mod raw;
 mod reactor;
+mod refusal;
 mod streak;
 mod sys;
 

@@ -13,12 +13,13 @@ use asyncfd_core::readiness::Readiness;
 use asyncfd_core::registration::{Key, Trigger};
 use asyncfd_core::timers::Timers;
 use napi::bindgen_prelude::{FromNapiValue, Result, ToNapiValue, TypeName, ValidateNapiValue};
-use napi::{Env, Error as NapiError, sys};
+use napi::{Env, sys};
 use napi_derive::napi;
 
 use crate::board::{Board, LAYOUT};
 use crate::env::{EnvState, Wanted};
 use crate::raw;
+use crate::refusal::Refusal;
 use crate::streak::When;
 
 /// A value that is handed on to Node-API untouched, and checked there.
@@ -111,22 +112,19 @@ impl NativeReactor {
         now_ms: f64,
         dispatch: Raw,
         resource: Raw,
-    ) -> Result<Self> {
+    ) -> Result<Self, String> {
         let mut kind = 0;
         // SAFETY: env and value belong to this call.
         unsafe { sys::napi_typeof(env.raw(), dispatch.0, &mut kind) };
         if kind != sys::ValueType::napi_function {
-            return Err(NapiError::from_reason("asyncfd: dispatch must be a function"));
+            return Err(Refusal::Runtime("dispatch must be a function").into());
         }
         let board = Board::new(env.raw(), [control.0, slots.0, timers.0])
-            .ok_or_else(|| NapiError::from_reason("asyncfd: the board does not have its layout"))?;
-        let reactor = Reactor::new(oneshot).map_err(|error| {
-            NapiError::from_reason(format!("asyncfd: no reactor: {}", std::io::Error::from(error)))
-        })?;
+            .ok_or(Refusal::Runtime("the board does not have its layout"))?;
+        let reactor = Reactor::new(oneshot).map_err(Refusal::from)?;
         let wanted = if threaded { Wanted::Threaded } else { Wanted::Embedded };
-        let state =
-            EnvState::start(env.raw(), reactor, Timers::new(now_ms), board, dispatch.0, resource.0, wanted)
-                .map_err(|reason| NapiError::from_reason(format!("asyncfd: {reason}")))?;
+        let timers = Timers::new(now_ms);
+        let state = EnvState::start(env.raw(), reactor, timers, board, dispatch.0, resource.0, wanted)?;
         Ok(NativeReactor { state })
     }
 

@@ -16,6 +16,7 @@ use napi::sys;
 
 use super::uv::{self, Handle, Kind, Uv};
 use crate::env::EnvState;
+use crate::refusal::Refusal;
 
 pub struct Embedded {
     uv: Uv,
@@ -34,14 +35,14 @@ struct Closing {
 
 impl Embedded {
     /// Starts watching `fd`. The handles keep one strong count of `state` until they are closed.
-    pub fn start(env: sys::napi_env, state: &Rc<EnvState>, fd: c_int) -> Result<Embedded, &'static str> {
-        let uv = Uv::load().ok_or("this runtime exports no libuv to embed into")?;
+    pub fn start(env: sys::napi_env, state: &Rc<EnvState>, fd: c_int) -> Result<Embedded, Refusal> {
+        let uv = Uv::load().ok_or(Refusal::Runtime("this runtime exports no libuv to embed into"))?;
         let mut uv_loop = ptr::null_mut();
         // SAFETY: env is that of the call we are in.
         if unsafe { sys::napi_get_uv_event_loop(env, &mut uv_loop) } != sys::Status::napi_ok
             || uv_loop.is_null()
         {
-            return Err("this runtime has no libuv loop to embed into");
+            return Err(Refusal::Runtime("this runtime has no libuv loop to embed into"));
         }
         let uv_loop: *mut uv::Loop = uv_loop.cast();
         let [poll, prepare, idle] = [Kind::Poll, Kind::Prepare, Kind::Idle].map(|kind| uv.allocate(kind));
@@ -49,9 +50,10 @@ impl Embedded {
         // and stay allocated until their close callbacks run. Only `poll_init` can fail (it looks at `fd`); the others
         // just set fields, so on failure nothing has to be closed.
         unsafe {
-            if (uv.poll_init)(uv_loop, poll, fd) != 0 {
+            let refused = (uv.poll_init)(uv_loop, poll, fd);
+            if refused != 0 {
                 [poll, prepare, idle].into_iter().for_each(|handle| Uv::free(handle));
-                return Err("libuv cannot watch the poller");
+                return Err(Refusal::Call("uv_poll_init", -refused));
             }
             (uv.prepare_init)(uv_loop, prepare);
             (uv.idle_init)(uv_loop, idle);

@@ -17,6 +17,7 @@ use asyncfd_core::collector::{Buffer, Collector, Event};
 use napi::sys;
 
 use crate::env::EnvState;
+use crate::refusal::Refusal;
 
 pub struct Threaded {
     env: sys::napi_env,
@@ -91,7 +92,7 @@ impl Threaded {
         env: sys::napi_env,
         state: &Rc<EnvState>,
         collector: Arc<Collector>,
-    ) -> Result<Threaded, &'static str> {
+    ) -> Result<Threaded, Refusal> {
         let context = Rc::into_raw(Rc::clone(state)).cast_mut().cast::<c_void>();
         let (mut name, mut function) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: env is that of the call we are in; `context` is given back by `finalize`.
@@ -114,7 +115,7 @@ impl Threaded {
         if status != sys::Status::napi_ok {
             // SAFETY: the function was not made, so the count taken above is still ours.
             unsafe { drop(Rc::from_raw(context.cast_const().cast::<EnvState>())) };
-            return Err("the runtime made no ThreadsafeFunction");
+            return Err(Refusal::Runtime("the runtime made no ThreadsafeFunction"));
         }
         // SAFETY: made above, on its own thread.
         unsafe { sys::napi_unref_threadsafe_function(env, function) };
@@ -131,12 +132,12 @@ impl Threaded {
                 thread: RefCell::new(Some(thread)),
                 asked: Cell::new(false),
             }),
-            Err(_) => {
+            Err(error) => {
                 // SAFETY: nobody else uses it; finalising gives the count back.
                 unsafe {
                     sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::abort)
                 };
-                Err("the waiting thread could not be started")
+                Err(Refusal::of("pthread_create", &error))
             }
         }
     }
