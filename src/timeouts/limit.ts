@@ -4,9 +4,9 @@
  *
  * @module
  */
+import type { Answer } from '../kernel.js'
 import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
-import type { Answer } from './kernel.js'
 import type { Phase } from './phases.js'
 import { afterPollPhase } from './poll-phase.js'
 

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Socket } from 'node:net'
+import type { Answer } from '../kernel.js'
 import { theReactor } from '../reactor.js'
 import { instantOf, type Stamp, stamp } from '../stamp.js'
-import type { Answer } from './kernel.js'
 import { Limit, type Limited } from './limit.js'
 import type { Phase } from './phases.js'
 import {
@@ -14,6 +14,7 @@ import {
   type Counters,
   counters,
   handed,
+  hasArrived,
   hasInput,
   hasRoom,
   isEncrypted,
@@ -24,6 +25,7 @@ import {
   lastCame,
   received,
   sentAgo,
+  silentSince,
 } from './traffic.js'
 
 /** Part of a limit after which it looks whether anything has moved: so late it may be, and never early. Promised is a tenth. */
@@ -45,6 +47,12 @@ abstract class TrafficLimit extends Limit {
   protected override afresh(): boolean {
     this.start()
     return true
+  }
+
+  /** As {@link left}. When the time has come the kernel is asked whether it went on sending meanwhile. */
+  protected leftOfSending(now: number): number {
+    if (super.left(now) <= 0) this.since = silentSince(this.socket, this.since, now)
+    return super.left(now)
   }
 
   /** Looks again after a part of the limit. */
@@ -106,7 +114,7 @@ export class Idle extends Counted {
 
   protected override left(now: number): number {
     this.#update(now)
-    return this.sooner(super.left(now))
+    return this.sooner(this.leftOfSending(now))
   }
 
   protected override isAnswered(): Answer {
@@ -121,7 +129,7 @@ export class Idle extends Counted {
 }
 
 /**
- * The kernel takes nothing. The first write starts the timer, and that looks now and then whether anything is queued, until nothing more
+ * The kernel takes nothing, and sends nothing. The first write starts the timer, and that looks now and then whether anything is queued, until nothing more
  * has been written for a while. One that no other follows counts from when it was written, others from the next look.
  */
 export class Write extends TrafficLimit {
@@ -186,7 +194,7 @@ export class Write extends TrafficLimit {
 
   protected override left(now: number): number {
     const moved = this.#hasMoved()
-    if (this.#sending) return this.sooner(super.left(now))
+    if (this.#sending) return this.sooner(this.leftOfSending(now))
     if (moved) return this.ms * LATE
     this.#setRests(true)
     return Infinity
@@ -255,6 +263,10 @@ export class Response extends Counted {
   #waiting = false
   /** What had been handed to the kernel when {@link mayHaveWritten} was called; -1 since something came. */
   #handed = -1
+  /** What had been handed to the kernel with what is to be answered; -1 before the first look. */
+  #asked = -1
+  /** Whether the peer did not have all of that yet, at the last look. */
+  #arriving = false
 
   /** It waits for a write. What is queued now counts as one. */
   protected override begin(): void {
@@ -269,6 +281,8 @@ export class Response extends Counted {
 
   #await(sending: boolean): void {
     this.#waiting = true
+    this.#asked = -1
+    this.#arriving = false
     this.since = theReactor().now()
     this.seen = counters(this.socket, sending)
     if (this.id === -1) this.arm(this.ms * LATE)
@@ -310,7 +324,13 @@ export class Response extends Counted {
     }
     // A part of an encrypted record; or a large request on its way, which nobody can answer yet.
     if (before.received !== received || ((before.sending || sending) && before.accepted !== accepted)) this.since = now
-    const left = super.left(now)
+    const all = handed(this.socket)
+    if (this.#asked === -1 || sending) this.#asked = all
+    const wasArriving = this.#arriving
+    this.#arriving = !hasArrived(this.socket, this.#asked)
+    // What was written later is not what is to be answered.
+    const counts = all === this.#asked || wasArriving || this.#arriving
+    const left = counts ? this.leftOfSending(now) : super.left(now)
     return sending ? this.sooner(left) : left
   }
 

@@ -6,9 +6,9 @@
 import { Socket } from 'node:net'
 import { ON_NODE } from '../driver.js'
 import { Interest } from '../interest.js'
+import { type Answer, ask, notSentSince, tcpAcknowledged, tcpReceived, tcpSent, tcpSentAgo } from '../kernel.js'
 import type { Stamp } from '../stamp.js'
 import { cameTo } from './handle-taps.js'
-import { type Answer, ask, tcpReceived, tcpSent, tcpSentAgo } from './kernel.js'
 
 /** libuv's stream under a socket, or what encrypts on top of one. */
 export interface Handle {
@@ -168,5 +168,11 @@ export const hasInput = (socket: Socket): Answer => ask(fdOf(socket), Interest.R
 /** Whether the kernel would take bytes, or has an answer to the attempt to connect. */
 export const hasRoom = (socket: Socket): Answer => ask(fdOf(socket), Interest.WRITABLE)
 
-/** At most how long ago bytes were sent last, by the kernel; null where it does not tell. What was sent again counts. */
+/** At most how long ago bytes were sent last, by the kernel; null where it does not tell. */
 export const sentAgo = (socket: Socket): number | null => tcpSentAgo(fdOf(socket))
+
+/** Since when the kernel has sent nothing, where the socket has given it nothing since `since`. */
+export const silentSince = (socket: Socket, since: number, now: number): number => notSentSince(fdOf(socket), since, now)
+
+/** Whether the peer has all of the first `bytes`, as far as is known. */
+export const hasArrived = (socket: Socket, bytes: number): boolean => (tcpAcknowledged(fdOf(socket)) ?? bytes) >= bytes
