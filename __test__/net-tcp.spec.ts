@@ -50,6 +50,19 @@ test('a connection: addresses, bytes, a half-close, the end', async (t) => {
   t.throws(() => client.shutdown('sideways' as never), { code: 'ERR_INVALID_ARG_VALUE' })
 })
 
+test('the address of the other end is the one that was found, and is known when the connection is gone', async (t) => {
+  const listener = await listen(t)
+  const client = closing(t, await TcpStream.connect({ host: '0.0.0.0', port: listener.localAddress.port }))
+  const server = closing(t, await listener.accept())
+  t.deepEqual(client.remoteAddress, listener.localAddress)
+  server.setLinger(0).destroy()
+  await t.throwsAsync(client.read(Buffer.alloc(1)), { code: 'ECONNRESET' })
+  t.is(client.remoteAddress.port, listener.localAddress.port)
+  client.destroy()
+  t.is(client.remoteAddress.port, listener.localAddress.port)
+  t.throws(() => server.remoteAddress, { code: 'ERR_ASYNCFD_CLOSED' })
+})
+
 test('addresses as users write them', async (t) => {
   const listener = await listen(t)
   const { port } = listener.localAddress

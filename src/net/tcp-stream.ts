@@ -132,9 +132,19 @@ export class TcpStream extends Async<number> {
     return localAddress(this.open) as InetAddress
   }
 
-  /** The address of the other end. @throws AsyncFdError `ENOTCONN` if it is not connected any more, `ERR_ASYNCFD_CLOSED` */
+  /**
+   * The address of the other end. Of one that `connect` made it is known for ever.
+   *
+   * @throws AsyncFdError `ENOTCONN` if it is not connected any more, `ERR_ASYNCFD_CLOSED`
+   */
   get remoteAddress(): InetAddress {
-    return this.#remote ?? (remoteAddress(this.open) as InetAddress)
+    try {
+      // Not always the one that was asked for: `0.0.0.0` is this host.
+      return remoteAddress(this.open) as InetAddress
+    } catch (error) {
+      if (this.#remote === undefined) throw error
+      return this.#remote
+    }
   }
 
   /** As `read`, and what was read stays to be read again. */
