@@ -24,12 +24,12 @@ export function ask(fd: number, interest: number): Answer {
 }
 
 /**
- * Where Linux's `struct tcp_info` (linux/tcp.h) has how often the peer was tried again in vain, and after how many microseconds it is next;
+ * Where Linux's `struct tcp_info` (linux/tcp.h) has how often the wait for the peer was doubled, and how many microseconds it is now;
  * how many segments are on their way, and how many of those for the second time; how many milliseconds ago data was sent; and bytes
  * acknowledged, received, sent, sent again.
  */
-const TRIED_AGAIN = 2
-const TRY_AGAIN_US = 8
+const DOUBLED = 4
+const WAIT_US = 8
 const ON_THEIR_WAY = 24
 const AGAIN_ON_THEIR_WAY = 36
 const LAST_DATA_SENT = 44
@@ -61,9 +61,10 @@ function tcpInfo<N>(fd: number, end: number, read: (info: DataView) => N): N | n
 export const tcpSentAgo = (fd: number): number | null =>
   tcpInfo(fd, LAST_DATA_SENT + 4, (info) => {
     const word = (at: number) => info.getUint32(at, isLittleEndian)
-    const wait = word(TRY_AGAIN_US) / 1000
-    const first = wait / 2 ** info.getUint8(TRIED_AGAIN)
-    const probed = word(ON_THEIR_WAY) === 1 && word(AGAIN_ON_THEIR_WAY) === 1 ? first : 0
+    const onTheirWay = word(ON_THEIR_WAY)
+    const wait = onTheirWay === 0 ? 0 : word(WAIT_US) / 1000
+    const first = wait / 2 ** info.getUint8(DOUBLED)
+    const probed = onTheirWay === 1 && word(AGAIN_ON_THEIR_WAY) === 1 ? first : 0
     return Math.max(0, word(LAST_DATA_SENT) + wait - first + probed - KERNEL_TICK_MS)
   })
 

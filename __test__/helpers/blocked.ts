@@ -73,7 +73,7 @@ interface One {
   readonly answers: boolean
   /** Whether the kernel has what this one waits for; null where it cannot be asked. */
   ready(): boolean | null
-  /** Of one that waits for the kernel to take bytes: how many it has taken; null if none are left. */
+  /** Of one that waits for the kernel to take bytes: a number that grows when it takes or sends some; null if none are left. */
   taken?(): number | null
   error: Error | null
   done: boolean
@@ -114,7 +114,8 @@ const PIECE = { true: Buffer.alloc(65_536, 'd'), false: Buffer.alloc(65_536, 'n'
 /**
  * Writes until the kernel takes no more: one piece stays queued, and goes in one turn of the loop when the peer reads on. A peer that had to
  * read much would be silent for longer than the limit on a busy machine. `taken` is called with each piece that is gone. Comes to how much
- * the kernel has: it may find room later (a sender asks for the window again after 200 ms and more), and then nobody was silent.
+ * the kernel has taken and sent: it may find room later (a sender asks for the window again after 200 ms and more), and then nobody was
+ * silent.
  */
 async function untilFull(socket: Socket, piece: Buffer, taken: () => void): Promise<() => number | null> {
   interface Queue {
@@ -133,7 +134,17 @@ async function untilFull(socket: Socket, piece: Buffer, taken: () => void): Prom
       same++
     }
   }
-  return () => (queue.writeQueueSize === 0 ? null : queue.bytesWritten - queue.writeQueueSize)
+  return () => (queue.writeQueueSize === 0 ? null : queue.bytesWritten - queue.writeQueueSize + sent(socket))
+}
+
+/** Bytes that the kernel has sent, for the first time or again: see tcp_info in linux/tcp.h. 0 where it does not tell. */
+function sent(socket: Socket): number {
+  try {
+    const info = sys.getSocketOption(fdOf(socket), sys.constants.IPPROTO_TCP, sys.constants.TCP_INFO, 216)
+    return Number(info.readBigUInt64LE(200))
+  } catch {
+    return 0
+  }
 }
 
 /** Brings a socket to where the phase begins. The second function begins it: `limit` puts the limit on. */
