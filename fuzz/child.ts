@@ -214,17 +214,13 @@ async function run(): Promise<void> {
   }
 }
 
-await run().catch((error: unknown) => {
+try {
+  await run()
+  for (const end of [endNets, endLimits, endCompat, endTimes, endAll, releaseAll, closeAll]) end()
+} catch (error) {
   console.error('the fuzzer itself failed', error)
   process.exit(5)
-})
-endNets()
-endLimits()
-endCompat()
-endTimes()
-endAll()
-releaseAll()
-closeAll()
+}
 await new Promise((resolve) => setTimeout(resolve, 30))
 for (const fd of takeReviews()) forget(fd)
 rmSync(folder, { recursive: true, force: true })

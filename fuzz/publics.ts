@@ -506,6 +506,13 @@ export const publics: Record<string, Op> = { ...sysOps, ...ownedFds, ...asyncFds
 
 /** Ends everything that waits. */
 export function endAll(): void {
-  for (const one of fds) one.close()
+  for (const one of fds) {
+    try {
+      one.close()
+    } catch (error) {
+      // What it owns may throw when it is closed.
+      if (!(error instanceof Thrown)) throw error
+    }
+  }
   for (const controller of aborts) controller.abort(new Thrown('the end'))
 }
