@@ -81,6 +81,17 @@ test.serial('options whose getter closes the AsyncFd leave no wait and no subscr
   t.is(reactor.metrics().refs, before)
 })
 
+test.serial('an owned number must be the descriptor itself: of another it is not known whose it is', (t) => {
+  const [reader, writer] = sys.pipe()
+  for (const inner of [writer, Number.NaN, -1]) {
+    t.throws(() => new AsyncFd(inner, { fd: reader, owned: true }), { code: 'ERR_INVALID_ARG_VALUE', message: /options\.fd/ })
+  }
+  new AsyncFd(writer, { fd: reader }).close()
+  new AsyncFd(reader, { fd: reader, owned: true }).close()
+  t.throws(() => sys.isNonblocking(reader), { code: 'EBADF' })
+  sys.close(writer)
+})
+
 test.serial('an inner that nothing can end cannot be owned', (t) => {
   const [reader, writer] = sys.pipe()
   for (const inner of [undefined, null, 'x', Symbol('inner')])

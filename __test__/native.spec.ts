@@ -113,6 +113,15 @@ test('a binary that is damaged says what the linker says', (t) => {
   t.true(cause !== undefined && message?.includes(cause))
 })
 
+test('a process that may load no addons is told what lets it', (t) => {
+  const { install, ask } = project(t)
+  install(name)
+  const { code, message } = ask('', { NODE_OPTIONS: '--no-addons' })
+  t.is(code, 'ERR_ASYNCFD_BINDING')
+  t.regex(message ?? '', /without --no-addons/)
+  t.regex(message ?? '', /with --allow-addons/)
+})
+
 test('a binary of another version is refused', (t) => {
   const { install, ask } = project(t)
   install(name, "module.exports = { VERSION: '0.0.9' }")

@@ -106,6 +106,10 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
       throw invalidArgType('inner', 'a descriptor or an object that can be closed, to be owned', inner)
     }
     const ownedNumber = owned && typeof inner === 'number'
+    // Closing a number is closing a descriptor, and only of the registered one is it known whose it is.
+    if (ownedNumber && inner !== fd) {
+      throw invalidArgValue('options.fd', `must be ${inner} itself, as that is a number and is to be owned`, options.fd)
+    }
     this.#inner = inner
     this.#owned = owned
     this.#watched = options.fd === undefined && typeof inner === 'object'

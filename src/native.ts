@@ -73,7 +73,10 @@ function failure(system: Platform, from: string, cause: unknown): AsyncFdError {
   const name = platformName(system)
   const { code, message } = cause as NodeJS.ErrnoException
   let text: string
-  if (code !== 'MODULE_NOT_FOUND') {
+  if (code === 'ERR_DLOPEN_DISABLED') {
+    text =
+      'this process may load no native addon, which asyncfd is: run it without --no-addons, and --permission with --allow-addons'
+  } else if (code !== 'MODULE_NOT_FOUND') {
     text = `the binary of asyncfd in ${from} cannot be loaded on ${describe(system)}: ${reason(message)}. To build one for this system: ${BUILD}`
   } else if (PREBUILT.includes(name)) {
     text =
