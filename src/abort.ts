@@ -37,8 +37,8 @@ export function onAbort(signal: AbortSignal, call: () => void): () => void {
 
 function listen(signal: AbortSignal): Set<() => void> {
   const calls = new Set<() => void>()
-  waiting.set(signal, calls)
   signal.addEventListener('abort', run, { once: true })
+  waiting.set(signal, calls)
   return calls
 }
 

@@ -31,10 +31,8 @@ export class Subscription<O, G> extends Entry implements Disposable {
     this.#listener = listener
     this.#guard = guard
     if (signal?.aborted) return
+    if (signal !== undefined) this.#detachSignal = onAbort(signal, () => this[Symbol.dispose]())
     registration.link(this)
-    if (signal !== undefined) {
-      this.#detachSignal = onAbort(signal, () => this[Symbol.dispose]())
-    }
     // With a level trigger the kernel tells what is ready by a new event.
     if (registration.level) this.askAgain()
     else if (registration.ready(mask) !== 0) this.#park()

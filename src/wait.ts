@@ -44,10 +44,11 @@ export class Limits {
     expire: (timeout: number, elapsed: number) => void,
     abort: (reason: unknown) => void,
   ) {
+    // First, as it throws where a signal that is not the platform's does.
+    if (signal !== undefined) this.#detachSignal = onAbort(signal, () => abort(signal.reason))
     if (timeout !== undefined && timeout > 0 && timeout !== Infinity) {
       this.#stopDeadline = startDeadline(timeout, (elapsed) => expire(timeout, elapsed))
     }
-    if (signal !== undefined) this.#detachSignal = onAbort(signal, () => abort(signal.reason))
   }
 
   stop(): void {

@@ -80,8 +80,14 @@ export class Lane {
     if (typeof now !== 'string') return now
     return new Promise<R>((resolve, reject) => {
       if (exclusive) this.acquire()
-      const operation = new Operation(this, attempt, exclusive, resolve, reject, options)
-      if (now === 'park') this.park(operation)
+      try {
+        const operation = new Operation(this, attempt, exclusive, resolve, reject, options)
+        if (now === 'park') this.park(operation)
+      } catch (error) {
+        // A getter of the options, or a signal that is not the platform's.
+        if (exclusive) this.release()
+        throw error
+      }
     })
   }
 
@@ -89,9 +95,10 @@ export class Lane {
   tryNow<R>(attempt: Attempt<R>, options: WaitOptions | undefined, exclusive: boolean): Promise<R> | 'wait' | 'park' {
     if (exclusive && this.#busy) return Promise.reject(this.#refusal())
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
+    const once = options?.timeout === 0
+    // Looked at after the options, whose getters may have done anything.
     const { ended } = this.registration
     if (ended !== null) return Promise.reject(ended)
-    const once = options?.timeout === 0
     if (once) this.doubt()
     if (!this.#mayCompleteAtOnce() && !once) return 'park'
     let result: R | WouldBlock

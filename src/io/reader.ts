@@ -63,18 +63,27 @@ export class Reader extends Lane implements Reading, Parked {
     })
   }
 
+  /** Getters of the options, and signals that are not the platform's, may throw, or close this. */
   #limit(options: WaitOptions): void {
-    this.#limits = new Limits(
-      options,
-      (timeout, elapsed) => {
-        this.doubt()
-        this.fire()
-        if (this.linked && !this.#isOver()) this.#fail(expired(timeout, elapsed))
-      },
-      (reason) => {
-        if (!this.#isOver()) this.#fail(reason)
-      },
-    )
+    let limits: Limits
+    try {
+      limits = new Limits(
+        options,
+        (timeout, elapsed) => {
+          this.doubt()
+          this.fire()
+          if (this.linked && !this.#isOver()) this.#fail(expired(timeout, elapsed))
+        },
+        (reason) => {
+          if (!this.#isOver()) this.#fail(reason)
+        },
+      )
+    } catch (error) {
+      if (this.linked) this.#fail(error)
+      return
+    }
+    if (this.linked) this.#limits = limits
+    else limits.stop()
   }
 
   /** The read was performed, and its result is on the way: it wins over a deadline or an abort. */
