@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream/promises'
 import { Async } from 'asyncfd'
 import * as sys from 'asyncfd/sys'
 import { fill, isPending, noLeaks, pipe, release, settled, socketPair, tcpPair } from './helpers/fixtures.js'
+import { Child } from './helpers/process.js'
 import test, { type ExecutionContext } from './helpers/test.js'
 
 type T = ExecutionContext<unknown>
@@ -191,4 +192,18 @@ test('pipes have no half to close: ending the writer closes it', async (t) => {
   const [reader, writer] = pipe(t).map((fd) => stream(t, fd)) as [Async, Async]
   writer.toWritable().end('bye')
   t.is(String(await collect(reader.chunks())), 'bye')
+})
+
+test('what a listener or a callback throws is uncaught, and no error of the stream', async (t) => {
+  const expected = {
+    data: ['data first', 'uncaught boom', 'data second', 'closed'],
+    paused: ['data first', 'uncaught boom', 'data second', 'closed'],
+    callback: ['uncaught boom', 'written', 'closed'],
+    drain: ['uncaught boom', 'closed'],
+  }
+  for (const [how, lines] of Object.entries(expected)) {
+    const { code, stdout, stderr } = await (await Child.start('throwing-streams', [how])).ended
+    t.is(code, 0, `${how}\n${stderr}`)
+    t.deepEqual(stdout.trim().split('\n').sort(), lines.sort(), how)
+  }
 })

@@ -71,6 +71,32 @@ export type DuplexOptions = Pick<
 
 type Callback = (error?: Error | null) => void
 
+/** What a listener throws is uncaught, as with Node's sockets: it is neither the stream's error, nor the promise's that brought us here. */
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
+
+/** Pushes a chunk, which calls listeners. Whether more is wanted. */
+function push(stream: Readable, chunk: Buffer | null): boolean {
+  try {
+    return stream.push(chunk)
+  } catch (error) {
+    throwLater(error)
+    return stream.readableFlowing === true && !stream.destroyed
+  }
+}
+
+/** Tells Node that a write is over, which calls listeners and callbacks. */
+function calling(callback: Callback, error?: Error): void {
+  try {
+    callback(error)
+  } catch (thrown) {
+    throwLater(thrown)
+  }
+}
+
 /** Node's methods, for whichever of the three streams. */
 class Methods {
   readonly #port: Port
@@ -90,19 +116,25 @@ class Methods {
     if (this.#reading) return
     this.#reading = true
     this.#read ??= copyReader(this.#port, undefined, mostOf(stream))
-    try {
+    let wanted: boolean
+    do {
       let chunk: Buffer | null
-      do chunk = await this.#read()
-      while (stream.push(chunk) && chunk !== null)
-    } catch (error) {
-      if (!stream.destroyed) stream.destroy(error as Error)
-    } finally {
-      this.#reading = false
-    }
+      try {
+        chunk = await this.#read()
+      } catch (error) {
+        if (!stream.destroyed) stream.destroy(error as Error)
+        break
+      }
+      wanted = push(stream, chunk) && chunk !== null
+    } while (wanted)
+    this.#reading = false
   }
 
   write(chunk: Buffer, callback: Callback): void {
-    this.#port.writeAll(chunk).then(() => callback(), callback)
+    this.#port.writeAll(chunk).then(
+      () => calling(callback),
+      (error: Error) => calling(callback, error),
+    )
   }
 
   writev(chunks: { chunk: Buffer }[], callback: Callback): void {

@@ -129,8 +129,9 @@ export class Idle extends Counted {
 }
 
 /**
- * The kernel takes nothing, and sends nothing. The first write starts the timer, and that looks now and then whether anything is queued, until nothing more
- * has been written for a while. One that no other follows counts from when it was written, others from the next look.
+ * The kernel takes nothing, and sends nothing. The first write starts the timer, and that looks now and then whether anything is
+ * queued, until nothing more has been written for a while. One that no other follows counts from when it was written, others from
+ * the next look.
  */
 export class Write extends TrafficLimit {
   /** At the last look, or at the write that started the timer. */
