@@ -130,16 +130,18 @@ export const LAYOUT: Readonly<Record<string, number>> = {
 
 const FIRST_CAPACITY = 64
 
-/** The words that there are once: one environment has one reactor, and so one board. */
+/** @internal The words that there are once: one environment has one reactor, and so one board. */
 export const CONTROL = new Uint32Array(new ArrayBuffer(CONTROL_WORDS * 4))
 
 export class Board {
+  /** @internal */
   readonly control = CONTROL
-  /** The readiness words of all slots; replaced by {@link grow}, so never kept across a call. */
+  /** @internal The readiness words of all slots; replaced by {@link grow}, so never kept across a call. */
   slots = new Uint32Array(new ArrayBuffer(FIRST_CAPACITY * STRIDE * 4))
 
-  /** The words of all timers, and the same memory as doubles; replaced likewise. */
+  /** @internal The words of all timers, and the same memory as doubles; replaced likewise. */
   timers = new Int32Array(new ArrayBuffer(FIRST_CAPACITY * TIMER_STRIDE * 4))
+  /** @internal */
   times = new Float64Array(this.timers.buffer)
 
   /** How many slots there is room for. */

@@ -221,6 +221,7 @@ await cell('npx asyncfd: doctor, and the demo of a blocked loop', async () => {
 // --- TypeScript -----------------------------------------------------------------------------------------------------
 
 const tsc = join(root, 'node_modules/typescript/bin/tsc')
+const oldestTsc = tool('typescript-oldest/bin/tsc')
 /** The binary itself: the file of this name in the package is a script, or by its own install script the binary. */
 const esbuild = [tool(`@esbuild/${process.platform}-${process.arch}/bin/esbuild`)]
 await cell('TypeScript: every subpath has types', () => {
@@ -258,6 +259,12 @@ for (const [resolution, module] of [
     await works(main, 'node', join(resolution, 'types.js'))
   })
 }
+
+await cell('TypeScript 5.2, the first with using: all declarations are understood', async () => {
+  const compilerOptions = { module: 'node16', target: 'es2022', lib: ['es2022'], types: ['node'], strict: true, noEmit: true }
+  writeFileSync(join(main, 'tsconfig.oldest.json'), JSON.stringify({ compilerOptions, files: ['subpaths.ts'] }))
+  await expect(main, process.execPath, [oldestTsc, '-p', 'tsconfig.oldest.json'])
+})
 
 // --- Bundlers -------------------------------------------------------------------------------------------------------
 
