@@ -1,22 +1,23 @@
 /**
- * A peer that reads slowly, as one over a slow connection does: the kernel takes megabytes at once and is long in sending them. On the
- * kernel's own time, which nobody can stop: the limits are several times what the kernel needs for its next bytes.
+ * A peer that reads slowly, as one over a slow connection does: the kernel takes much at once, and it is long until the peer has it. On
+ * the kernel's own time, which nobody can stop: the limits are several times what the kernel needs for its next bytes.
  *
  * Portable: bun, deno
  */
 import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { TimeoutError } from 'asyncfd'
-import { TcpStream } from 'asyncfd/net'
+import { Async, type TimeoutError } from 'asyncfd'
+import { TcpStream, UnixStream } from 'asyncfd/net'
 import * as sys from 'asyncfd/sys'
 import { type Phases, withTimeouts } from 'asyncfd/timeouts'
-import { accept, noLeaks, own, type Port } from './helpers/fixtures.js'
+import { accept, folder, noLeaks, own, type Port, pipe, release } from './helpers/fixtures.js'
 import { ending, Fate } from './helpers/sockets.js'
 import test, { type ExecutionContext } from './helpers/test.js'
 
 type T = ExecutionContext<unknown>
-const { AF_INET, SOCK_STREAM, SOL_SOCKET, SO_RCVBUF } = sys.constants
+const { AF_INET, AF_UNIX, SOCK_STREAM, SOL_SOCKET, SO_RCVBUF } = sys.constants
 
 noLeaks(test)
 
@@ -28,8 +29,13 @@ const LIMIT_MS = 1000
 /** More than the kernel takes at once, and what it takes at once. */
 const [MUCH, LITTLE] = [8_000_000, 250_000]
 
+/** The kernel keeps what is for a process of this host in the pieces in which it was written, and tells only of whole ones. */
+const PIECE = 8000
+/** What it takes at once even there. */
+const AT_ONCE = 19 * PIECE
+
 /** A listener whose connections have room for little in the kernel. */
-function listener(t: T): [fd: number, address: Port] {
+function tcpListener(t: T): [fd: number, address: Port] {
   const fd = own(t, sys.socket(AF_INET, SOCK_STREAM))
   sys.setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, 8192)
   sys.bind(fd, { address: '127.0.0.1', port: 0 })
@@ -37,20 +43,43 @@ function listener(t: T): [fd: number, address: Port] {
   return [fd, sys.localAddress(fd) as Port]
 }
 
+function unixListener(t: T): [fd: number, address: { path: string }] {
+  const fd = own(t, sys.socket(AF_UNIX, SOCK_STREAM))
+  const address = { path: join(folder(t), 'socket') }
+  sys.bind(fd, address)
+  sys.listen(fd)
+  return [fd, address]
+}
+
+const transports = { TCP: tcpListener, 'a Unix socket': unixListener }
+
 /** Reads slowly, for so long or until it has so many bytes. */
-async function sipFor(fd: number, ms: number, bytes = Infinity): Promise<void> {
-  const buffer = Buffer.alloc(2048)
+async function sipFor(fd: number, ms: number, bytes = Infinity, most = 2048): Promise<void> {
+  const buffer = Buffer.alloc(most)
   const from = performance.now()
   for (let count = 0; count < bytes && performance.now() - from < ms; await delay(15)) {
-    const read = sys.recv(fd, buffer)
+    const read = sys.read(fd, buffer)
     if (read === 0) return
     if (typeof read === 'number') count += read
   }
 }
 
-async function limited(t: T, phases: Phases): Promise<{ socket: Socket; peer: number; fate: Fate }> {
-  const [fd, { address, port }] = listener(t)
-  const socket = ending(t, net.connect(port, address))
+const drained = (socket: Socket) => new Promise((resolve) => socket.once('drain', resolve))
+
+/** Writes it all, in pieces: at once, and then as there is room. */
+async function pour(socket: Socket, bytes: number): Promise<void> {
+  for (let left = bytes; left > 0 && !socket.destroyed; left -= PIECE) {
+    if (!socket.write(Buffer.alloc(Math.min(left, PIECE)))) await Promise.race([drained(socket), closed(socket)])
+  }
+}
+
+async function limited(
+  t: T,
+  transport: keyof typeof transports,
+  phases: Phases,
+): Promise<{ socket: Socket; peer: number; fate: Fate }> {
+  const [fd, address] = transports[transport](t)
+  const socket = ending(t, net.connect('path' in address ? address : { port: address.port, host: address.address }))
   await once(socket, 'connect')
   withTimeouts(socket, phases)
   return { socket, peer: accept(t, fd), fate: new Fate(socket) }
@@ -60,63 +89,123 @@ async function limited(t: T, phases: Phases): Promise<{ socket: Socket; peer: nu
 const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve))
 
 for (const phase of ['idle', 'write'] as const) {
-  for (const bytes of phase === 'idle' ? [LITTLE, MUCH] : [MUCH]) {
-    told(`${phase}: ${bytes} bytes on their way to a slow reader are no silence; those that it leaves are`, async (t) => {
-      const { socket, peer, fate } = await limited(t, { [phase]: LIMIT_MS })
-      socket.write(Buffer.alloc(bytes))
-      await sipFor(peer, 2.2 * LIMIT_MS)
-      t.is(fate.phase, undefined)
-      const from = performance.now()
-      await closed(socket)
-      t.is(fate.phase, phase)
-      t.true(performance.now() - from < 5 * LIMIT_MS)
-    })
+  for (const transport of Object.keys(transports) as (keyof typeof transports)[]) {
+    for (const bytes of phase === 'idle' ? [LITTLE, MUCH] : [MUCH]) {
+      told(
+        `${phase}, ${transport}: ${bytes} bytes on their way to a slow reader are no silence; those that it leaves are`,
+        async (t) => {
+          const { socket, peer, fate } = await limited(t, transport, { [phase]: LIMIT_MS })
+          const pouring = pour(socket, bytes)
+          await sipFor(peer, 2.2 * LIMIT_MS)
+          t.is(fate.phase, undefined)
+          const from = performance.now()
+          await closed(socket)
+          await pouring
+          t.is(fate.phase, phase)
+          t.true(performance.now() - from < 5 * LIMIT_MS)
+        },
+      )
+    }
   }
+}
+
+/** Streams of ours, and the other end of each. */
+const streams: Record<string, (t: T) => Promise<[stream: Async, peer: number]>> = {
+  TCP: async (t) => {
+    const [fd, address] = tcpListener(t)
+    return [await TcpStream.connect(address), accept(t, fd)]
+  },
+  'a Unix socket': async (t) => {
+    const [stream, peer] = UnixStream.pair()
+    return [stream, own(t, peer.intoInner())]
+  },
+  'a pipe': async (t) => {
+    const [reader, writer] = pipe(t)
+    return [new Async(release(writer), { owned: true }), reader]
+  },
+}
+
+for (const [name, open] of Object.entries(streams)) {
+  toldOfStreams(
+    `idle of a stream of ours, ${name}: what the kernel took on its way to a slow reader is no silence`,
+    async (t) => {
+      const [stream, peer] = await open(t)
+      stream.setTimeouts({ idle: LIMIT_MS })
+      for (let count = 0; count < 56_000; count += PIECE) await stream.writeAll(Buffer.alloc(PIECE), { timeout: 0 })
+      await sipFor(peer, 60_000, 40_000, 256)
+      t.false(stream.closed)
+      const from = performance.now()
+      while (!stream.closed) await delay(10)
+      t.true(performance.now() - from < 5 * LIMIT_MS)
+    },
+  )
 
   toldOfStreams(
-    `${phase} of a stream of ours: bytes on their way to a slow reader are no silence; those it leaves are`,
+    `write of a stream of ours, ${name}: bytes on their way to a slow reader are no silence; those it leaves are`,
     async (t) => {
-      const [fd, address] = listener(t)
-      await using stream = await TcpStream.connect(address)
-      const peer = accept(t, fd)
-      stream.setTimeouts({ [phase]: LIMIT_MS })
+      const [stream, peer] = await open(t)
+      stream.setTimeouts({ write: LIMIT_MS })
       let failure: TimeoutError | undefined
-      const writing = stream.writeAll(Buffer.alloc(MUCH)).catch((error) => {
+      const writing = (async () => {
+        for (let left = MUCH; left > 0; left -= PIECE) await stream.writeAll(Buffer.alloc(PIECE))
+      })().catch((error) => {
         failure = error
       })
       await sipFor(peer, 2.2 * LIMIT_MS)
       t.is(failure, undefined)
       await writing
-      t.is(failure!.phase, phase)
+      t.is(failure!.phase, 'write')
     },
   )
 }
 
-for (const more of ['and nothing more', 'and more meanwhile']) {
-  told(`response: a request on its way to a slow reader, ${more}, is not to be answered yet`, async (t) => {
-    const { socket, peer, fate } = await limited(t, { response: LIMIT_MS })
-    socket.write(Buffer.alloc(LITTLE))
-    const writing = more === 'and more meanwhile' ? setInterval(() => socket.write('?'), 50) : undefined
-    await sipFor(peer, 60_000, LITTLE)
-    clearInterval(writing)
-    await delay(LIMIT_MS / 2)
-    sys.send(peer, Buffer.from('here'))
-    await once(socket.resume(), 'data')
-    t.is(fate.phase, undefined)
-    socket.write('and this?')
-    await closed(socket)
-    t.is(fate.phase, 'response')
-  })
+for (const transport of Object.keys(transports) as (keyof typeof transports)[]) {
+  for (const more of ['and nothing more', 'and more meanwhile']) {
+    told(`response, ${transport}: a request on its way to a slow reader, ${more}, is not to be answered yet`, async (t) => {
+      const { socket, peer, fate } = await limited(t, transport, { response: LIMIT_MS })
+      const pouring = pour(socket, LITTLE)
+      const writing = more === 'and more meanwhile' ? setInterval(() => socket.write('?'), 50) : undefined
+      await sipFor(peer, 60_000, LITTLE)
+      await pouring
+      clearInterval(writing)
+      await delay(LIMIT_MS / 2)
+      sys.send(peer, Buffer.from('here'))
+      await once(socket.resume(), 'data')
+      t.is(fate.phase, undefined)
+      socket.write('and this?')
+      await closed(socket)
+      t.is(fate.phase, 'response')
+    })
+  }
 }
 
-told('response: a peer that reads everything and says nothing is told, though more is written again and again', async (t) => {
-  const { socket, peer, fate } = await limited(t, { response: LIMIT_MS / 2 })
-  const reading = sipFor(peer, 5 * LIMIT_MS)
-  const writing = setInterval(() => socket.write('?'), 20)
+told('response, a Unix socket: soon after the last of a request was read it is overdue', async (t) => {
+  const { socket, peer, fate } = await limited(t, 'a Unix socket', { response: LIMIT_MS })
+  await pour(socket, AT_ONCE)
+  await sipFor(peer, 60_000, AT_ONCE)
+  t.is(fate.phase, undefined)
   const from = performance.now()
-  await Promise.race([closed(socket), reading])
-  clearInterval(writing)
+  await closed(socket)
   t.is(fate.phase, 'response')
-  t.true(performance.now() - from < 4 * LIMIT_MS)
-  await reading
+  const elapsed = performance.now() - from
+  t.true(elapsed > 0.9 * LIMIT_MS && elapsed < 1.6 * LIMIT_MS, `${elapsed} ms`)
 })
+
+for (const transport of Object.keys(transports) as (keyof typeof transports)[]) {
+  for (const what of ['everything', 'nothing']) {
+    told(
+      `response, ${transport}: a peer that reads ${what} and says nothing is told, though more is written again and again`,
+      async (t) => {
+        const { socket, peer, fate } = await limited(t, transport, { response: LIMIT_MS / 2 })
+        const reading = what === 'everything' ? sipFor(peer, 5 * LIMIT_MS) : null
+        const writing = setInterval(() => socket.write('?'), 20)
+        const from = performance.now()
+        await Promise.race([closed(socket), delay(5 * LIMIT_MS, undefined, { ref: false })])
+        clearInterval(writing)
+        t.is(fate.phase, 'response')
+        t.true(performance.now() - from < 4 * LIMIT_MS)
+        await reading
+      },
+    )
+  }
+}

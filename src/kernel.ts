@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { endianness } from 'node:os'
+import { endianness, constants as os } from 'node:os'
 import { Ready } from './interest.js'
+import { native } from './native.js'
 import { theReactor } from './reactor.js'
 import { readyMask } from './registration.js'
 import { constants } from './sys/constants.js'
@@ -40,6 +41,8 @@ const BYTES_SENT_AGAIN = 208
 const TCP_INFO_BYTES = 216
 /** As precise as the time is: it counts the ticks of the kernel, of which there are at least a hundred a second. */
 const KERNEL_TICK_MS = 10
+
+const { ENOTTY } = os.errno
 
 const isLittleEndian = endianness() === 'LE'
 
@@ -79,6 +82,48 @@ export function notSentSince(fd: number, since: number, now: number): number {
   if (theReactor().isPaused) return since
   const ago = tcpSentAgo(fd)
   return ago !== null && now - ago > since + AT_ONCE_MS ? now - ago : since
+}
+
+const word = new Int32Array(1)
+
+/** How many bytes of what was written are in the kernel still: of a socket, a terminal or serial line, a pipe. 0 where it does not tell. */
+export function untaken(fd: number): number {
+  if (process.platform !== 'linux' || fd < 0) return 0
+  const { sysIoctlView } = native()
+  const { TIOCOUTQ, FIONREAD } = constants
+  let result = sysIoctlView(fd, TIOCOUTQ, word)
+  // What lies in a pipe lies there for its reader, whichever end is asked.
+  if (result === -ENOTTY) result = sysIoctlView(fd, FIONREAD, word)
+  return result === 0 ? word[0]! : 0
+}
+
+/**
+ * Watches what was written to be taken, little by little, by who reads it: a process of this host, or the line at its pace. Not over TCP, of
+ * which the kernel tells more: see {@link notSentSince}.
+ */
+export class Outflow {
+  #left = 0
+  #since = -1
+  /** Who takes it in parts is slow. What was taken at one time may have been so at once, before a blocked loop could look. */
+  #inParts = false
+  #isTcp: boolean | undefined
+
+  /** Whether something is left to be taken, so that it has to look soon. */
+  get isWatching(): boolean {
+    return this.#left > 0
+  }
+
+  /** Since when nothing has been taken, as seen from one look to the next, where nothing has moved in the process since `since`. */
+  look(fd: number, since: number, now: number): number {
+    if (theReactor().isPaused || this.#isTcp === true || (since === this.#since && this.#left === 0)) return since
+    const left = untaken(fd)
+    if (left > 0) this.#isTcp ??= tcpSentAgo(fd) !== null
+    const taken = since === this.#since && left < this.#left
+    this.#since = taken && (left > 0 || this.#inParts) ? now : since
+    this.#inParts = left > 0 && (this.#inParts || taken)
+    this.#left = this.#isTcp === true ? 0 : left
+    return this.#since
+  }
 }
 
 const count = (info: DataView, at: number) => Number(info.getBigUint64(at, isLittleEndian))

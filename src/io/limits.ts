@@ -6,7 +6,7 @@
 import { timedOut } from '../diagnostics.js'
 import { TimeoutError } from '../errors.js'
 import { Interest } from '../interest.js'
-import { notSentSince } from '../kernel.js'
+import { notSentSince, Outflow } from '../kernel.js'
 import { readLimits } from '../phases.js'
 import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
@@ -22,7 +22,7 @@ import type { Port } from './port.js'
 export interface StreamTimeouts {
   /** How long a pending read may go without a byte. */
   read?: number | undefined
-  /** How long a pending write may go without the kernel taking a byte, and on Linux sending one of TCP. */
+  /** How long a pending write may go without the kernel taking a byte, and on Linux the other end getting one. */
   write?: number | undefined
   /** How long nothing may go either way, whether anything is pending or not. */
   idle?: number | undefined
@@ -48,6 +48,7 @@ export class Limit extends BaseTimer {
   /** When something was last seen to have moved; of the whole, when it began. */
   #since = theReactor().now()
   #moved: number
+  readonly #outflow = new Outflow()
   #stopped = false
 
   private constructor(port: Port, phase: Phase, ms: number, next: Limit | null) {
@@ -116,6 +117,7 @@ export class Limit extends BaseTimer {
       this.#moved = moves
       this.#since = now
     }
+    if (this.#phase !== 'read') this.#since = this.#outflow.look(this.#port.fd, this.#since, now)
     if (this.#phase !== 'read' && now - this.#since >= this.#ms) this.#since = notSentSince(this.#port.fd, this.#since, now)
     if (now - this.#since >= this.#ms) this.#end()
     else this.#arm(now)

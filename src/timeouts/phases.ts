@@ -23,11 +23,11 @@ export interface Phases {
   idle?: number | undefined
   /** The same as `idle`, by its name in got. */
   socket?: number | undefined
-  /** How long the next byte may keep waiting after a write, on Linux once that is sent: for pools, whose idle sockets wait for nothing. */
+  /** How long the next byte may keep waiting after a write, on Linux once the peer has that: for pools, whose idle sockets wait for nothing. */
   response?: number | undefined
   /** How long no byte may come while somebody reads. Not for pooled sockets: they always read, and mostly nothing comes. */
   read?: number | undefined
-  /** How long the kernel may take no byte while some are queued, and on Linux send none of TCP. At most 10 % late. */
+  /** How long the kernel may take no byte while some are queued, and on Linux the peer gets none. At most 10 % late. */
   write?: number | undefined
   /** How long the connection may live, lookup and handshake included. */
   total?: number | undefined

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Socket } from 'node:net'
-import type { Answer } from '../kernel.js'
+import { type Answer, Outflow } from '../kernel.js'
 import { theReactor } from '../reactor.js'
 import { instantOf, type Stamp, stamp } from '../stamp.js'
 import { Limit, type Limited } from './limit.js'
@@ -13,6 +13,7 @@ import {
   accepted,
   type Counters,
   counters,
+  fdOf,
   handed,
   hasArrived,
   hasInput,
@@ -49,10 +50,14 @@ abstract class TrafficLimit extends Limit {
     return true
   }
 
-  /** As {@link left}. When the time has come the kernel is asked whether it went on sending meanwhile. */
+  readonly #outflow = new Outflow()
+
+  /** As {@link left}. What is taken starts it afresh, and when the time has come the kernel is asked whether it went on sending meanwhile. */
   protected leftOfSending(now: number): number {
+    this.since = this.#outflow.look(fdOf(this.socket), this.since, now)
     if (super.left(now) <= 0) this.since = silentSince(this.socket, this.since, now)
-    return super.left(now)
+    const left = super.left(now)
+    return this.#outflow.isWatching ? this.sooner(left) : left
   }
 
   /** Looks again after a part of the limit. */
@@ -129,7 +134,7 @@ export class Idle extends Counted {
 }
 
 /**
- * The kernel takes nothing, and sends nothing. The first write starts the timer, and that looks now and then whether anything is
+ * The kernel takes nothing, and the peer gets nothing. The first write starts the timer, and that looks now and then whether anything is
  * queued, until nothing more has been written for a while. One that no other follows counts from when it was written, others from
  * the next look.
  */

@@ -6,7 +6,7 @@
 import { Socket } from 'node:net'
 import { ON_NODE } from '../driver.js'
 import { Interest } from '../interest.js'
-import { type Answer, ask, notSentSince, tcpAcknowledged, tcpReceived, tcpSent, tcpSentAgo } from '../kernel.js'
+import { type Answer, ask, notSentSince, tcpAcknowledged, tcpReceived, tcpSent, tcpSentAgo, untaken } from '../kernel.js'
 import type { Stamp } from '../stamp.js'
 import { cameTo } from './handle-taps.js'
 
@@ -175,4 +175,7 @@ export const sentAgo = (socket: Socket): number | null => tcpSentAgo(fdOf(socket
 export const silentSince = (socket: Socket, since: number, now: number): number => notSentSince(fdOf(socket), since, now)
 
 /** Whether the peer has all of the first `bytes`, as far as is known. */
-export const hasArrived = (socket: Socket, bytes: number): boolean => (tcpAcknowledged(fdOf(socket)) ?? bytes) >= bytes
+export function hasArrived(socket: Socket, bytes: number): boolean {
+  const fd = fdOf(socket)
+  return (tcpAcknowledged(fd) ?? handed(socket) - untaken(fd)) >= bytes
+}
