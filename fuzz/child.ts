@@ -13,7 +13,7 @@ import * as asyncfd from 'asyncfd'
 import type * as Native from '../index.js'
 import { compat, endCompat } from './compat.js'
 import { at, called, coverage, failed, finding, findings, succeeded, Thrown, threw } from './coverage.js'
-import { close, closeAll, forget, held, own, reconcile } from './fds.js'
+import { closeAll, held, own, reconcile } from './fds.js'
 import { nativeReactors, releaseAll, useBinding as useForReactors } from './native-reactors.js'
 import { natives, useBinding } from './natives.js'
 import { endNets, nets } from './nets.js'
@@ -23,7 +23,6 @@ import { below, chance, restart } from './random.js'
 import { endLimits, limits } from './timeouts.js'
 import { endTimes, times } from './times.js'
 import { changeMemory, junk, knowPort, LOOPBACK, onDisturb, useFolder } from './values.js'
-import { takeReviews } from './waiting.js'
 
 type Binding = typeof Native
 
@@ -207,7 +206,6 @@ async function run(): Promise<void> {
       once()
       number++
     }
-    for (const fd of takeReviews()) if (chance(0.2)) close(fd)
     if (number % (BATCH * 16) === 0) reconcile()
     if (number % (BATCH * 48) === 0) gc?.()
     await new Promise((resolve) => setImmediate(resolve))
@@ -222,7 +220,6 @@ try {
   process.exit(5)
 }
 await new Promise((resolve) => setTimeout(resolve, 30))
-for (const fd of takeReviews()) forget(fd)
 rmSync(folder, { recursive: true, force: true })
 console.log(JSON.stringify({ coverage, findings }))
 // Whatever still keeps the process alive is a finding of its own.

@@ -4,10 +4,11 @@
  * @module
  */
 import { Epoll, Poller } from 'asyncfd/compat'
+import { review } from './fds.js'
 import type { Callable, Op } from './op.js'
 import { chance, pick } from './random.js'
 import { fd, junk, num } from './values.js'
-import { callback, keep, methodOf, reviewLater } from './waiting.js'
+import { callback, keep, methodOf } from './waiting.js'
 
 const epolls: Epoll[] = []
 const pollers: Poller[] = []
@@ -43,7 +44,7 @@ function method<T extends object>(made: T[], name: keyof T, args?: () => unknown
   return {
     ...methodOf(made, name, args),
     after: (_, [number]) => {
-      if (typeof number === 'number' && chance(0.2)) reviewLater(number)
+      if (typeof number === 'number' && chance(0.2)) review(number)
     },
   }
 }

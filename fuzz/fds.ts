@@ -60,6 +60,13 @@ export function close(fd: number): void {
   }
 }
 
+/** Its AsyncFd was closed, and perhaps the number with it, which then is soon another's. If not, it is closed now and then. */
+export function review(fd: number): void {
+  if (!open.has(fd)) return
+  if (!isOpen(fd)) forget(fd)
+  else if (chance(0.2)) close(fd)
+}
+
 /** Forgets numbers that are open no more: those that a leak's finalizer or the like has closed. */
 export function reconcile(): void {
   for (const [fd, kind] of [...open]) {

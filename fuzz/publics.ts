@@ -6,7 +6,7 @@
 import * as asyncfd from 'asyncfd'
 import * as sys from 'asyncfd/sys'
 import { Thrown } from './coverage.js'
-import { anFd, close, forget, isOwn, type Kind, own } from './fds.js'
+import { anFd, close, forget, isOwn, type Kind, own, review } from './fds.js'
 import type { Callable, Op } from './op.js'
 import { below, chance, pick } from './random.js'
 import {
@@ -27,7 +27,7 @@ import {
   someViews,
   unixName,
 } from './values.js'
-import { aborts, closure, failLater, follow, hold, reviewLater, signal, waitOptions } from './waiting.js'
+import { aborts, closure, failLater, follow, hold, signal, waitOptions } from './waiting.js'
 
 const { AsyncFd, Interest, Ready, WouldBlock } = asyncfd
 type Fd = asyncfd.AsyncFd<unknown>
@@ -275,7 +275,7 @@ function add(made: Fd): void {
 function closeOne(one: Fd): void {
   const { inner } = one
   one.close()
-  if (typeof inner === 'number') reviewLater(inner)
+  if (typeof inner === 'number') review(inner)
 }
 
 const interest = () => num(1, 2, 3, 3, 3, 16, 32, 51, 0, 4)
@@ -447,7 +447,7 @@ const asyncFds: Record<string, Op> = {
     exactly(method('readableSync', () => [{ timeout: pick([0, 0.1, 1]) }])),
     exactly(method('writableSync', () => [{ timeout: pick([0, 0.1, 1]) }])),
     method('intoInner'),
-    method('close', undefined, () => reviewLater((self as Fd | undefined)?.fd ?? -1)),
+    method('close', undefined, () => review((self as Fd | undefined)?.fd ?? -1)),
     method('ref'),
     method('unref'),
     method('hasRef'),
@@ -508,7 +508,7 @@ export const publics: Record<string, Op> = { ...sysOps, ...ownedFds, ...asyncFds
 export function endAll(): void {
   for (const one of fds) {
     try {
-      one.close()
+      closeOne(one)
     } catch (error) {
       // What it owns may throw when it is closed.
       if (!(error instanceof Thrown)) throw error

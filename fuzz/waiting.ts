@@ -35,17 +35,6 @@ function quietly(end: () => void): void {
   }
 }
 
-/** An owned number was perhaps closed with its AsyncFd. */
-const toReview: number[] = []
-export function reviewLater(number: number): void {
-  toReview.push(number)
-}
-
-/** The numbers whose AsyncFd was closed since the last time. */
-export function takeReviews(): number[] {
-  return toReview.splice(0)
-}
-
 export const aborts: AbortController[] = []
 
 export function signal(): AbortSignal {
