@@ -384,6 +384,27 @@ for (const kind of Object.keys(kinds)) {
     }
   })
 
+  test(`${kind}: a write after a reset says that it was one, if the system does, and EPIPE from then on`, async (t) => {
+    const ways: Record<string, (stream: Stream) => Promise<unknown>> = {
+      write: (stream) => stream.write(Buffer.from('x')),
+      writeAll: (stream) => stream.writeAll(Buffer.from('x')),
+      'writeAll with a limit': (stream) => stream.writeAll(Buffer.from('x'), { timeout: 1000 }),
+      toWritable: async (stream) => {
+        const writable = stream.toWritable({ autoClose: false })
+        writable.write('x')
+        throw (await once(writable, 'error'))[0]
+      },
+      writableStream: (stream) => stream.writableStream.getWriter().write(Buffer.from('x')),
+    }
+    for (const [way, write] of Object.entries(ways)) {
+      const { client, server } = await made(t, kind)
+      await reset(t, server, client)
+      const code = kind === 'TcpStream' ? 'ECONNRESET' : 'EPIPE'
+      await t.throwsAsync(write(client), { code, message: /send/ }, way)
+      if (!client.closed) await t.throwsAsync(client.writeAll(Buffer.from('x')), { code: 'EPIPE' }, way)
+    }
+  })
+
   test.serial(
     `${kind}: a peer that vanishes in the middle of a write: an error that says how much was taken, and no signal`,
     async (t) => {

@@ -9,7 +9,17 @@ import { invalidState } from '../errors.js'
 import { Interest } from '../interest.js'
 import { attempt } from '../ready-guard.js'
 import { type Registration, readyMask } from '../registration.js'
-import { byteLengthOf, quickSize, recv, send, read as sysRead, write as sysWrite, trySend, tryWrite } from '../sys/bytes.js'
+import {
+  byteLengthOf,
+  failed,
+  quickSize,
+  recv,
+  send,
+  read as sysRead,
+  write as sysWrite,
+  trySend,
+  tryWrite,
+} from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
 import { shutdown } from '../sys/socket.js'
 import { Pause, type WaitOptions } from '../wait.js'
@@ -237,12 +247,13 @@ export class Port<T = unknown> implements Sink<number> {
 
   writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
     // Mostly there is room, and nothing to be waited for: the call itself says what is wrong with its arguments.
-    let written = options === undefined ? this.#writeNow(buffer) : 0
-    if (written > 0 && written === buffer.byteLength) return Promise.resolve()
+    const now = options === undefined ? this.#writeNow(buffer) : 0
+    if (now > 0 && now === buffer.byteLength) return Promise.resolve()
     const size = byteLengthOf('buffer', buffer)
-    const refusal = this.#refusal()
+    const refusal = now < 0 ? this.#failure(now, buffer) : this.#refusal()
     if (refusal !== null) return refusal
     if (size === 0) return Promise.resolve()
+    let written = Math.max(now, 0)
     const attemptAll = (): undefined | WouldBlock => {
       do {
         const count = this.#attemptWrite(buffer, written)
@@ -259,13 +270,23 @@ export class Port<T = unknown> implements Sink<number> {
     })
   }
 
-  /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look. */
+  /** Why nothing was written, as a rejection; null if there is no room. Sockets tell what became of them once: later it is EPIPE. */
+  #failure(result: number, buffer: ArrayBufferView): Promise<never> | null {
+    try {
+      failed(result, this.#isSocket() ? 'send' : 'write', this.fd, buffer, 0, undefined)
+      return null
+    } catch (error) {
+      return Promise.reject(Object.assign(error as Error, { bytesWritten: 0 }))
+    }
+  }
+
+  /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look, or a negative errno. */
   #writeNow(buffer: ArrayBufferView): number {
     const output = this.#output()
     if (!ArrayBuffer.isView(buffer) || !output.isOpen || AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) !== null) return 0
     // No bytes at all would be an empty message to some.
     const count = quickSize(buffer) === 0 ? 0 : (this.#isSocket() ? trySend : tryWrite)(this.fd, buffer)
-    output.activity += count
+    if (count > 0) output.activity += count
     return count
   }
 

@@ -170,16 +170,14 @@ export function send(fd: FdSource, buffer: ArrayBufferView, offset = 0, length?:
   return result >= 0 ? result : failed(result, 'send', number, buffer, offset, length)
 }
 
-/** As {@link send} of all of `buffer`: 0 for whatever else happens. */
+/** As {@link send} of all of `buffer`: a negative errno for whatever else happens, of which {@link failed} makes the rest. */
 export function trySend(fd: number, buffer: ArrayBufferView): number {
-  const result = (sysSend ??= native().sysSend)(fd, buffer, 0, quickSize(buffer), 0)
-  return Math.max(result, 0)
+  return (sysSend ??= native().sysSend)(fd, buffer, 0, quickSize(buffer), 0)
 }
 
 /** As {@link write}, likewise. */
 export function tryWrite(fd: number, buffer: ArrayBufferView): number {
-  const result = (sysWrite ??= native().sysWrite)(fd, buffer, 0, quickSize(buffer))
-  return Math.max(result, 0)
+  return (sysWrite ??= native().sysWrite)(fd, buffer, 0, quickSize(buffer))
 }
 
 /** How long a view is, without a look at its memory. */
