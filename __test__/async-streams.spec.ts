@@ -194,12 +194,48 @@ test('pipes have no half to close: ending the writer closes it', async (t) => {
   t.is(String(await collect(reader.chunks())), 'bye')
 })
 
+test('what there is room for is written at once: nothing is lost where the stream is destroyed then', async (t) => {
+  for (const way of ['toDuplex', 'toWritable'] as const) {
+    const [a, b] = pair(t)
+    const writable: Writable = a[way]()
+    const told: string[] = []
+    for (const text of ['one,', 'two,', 'three']) writable.write(text, () => told.push(text))
+    t.deepEqual(told, [], 'nobody is called back from within the call')
+    writable.destroy()
+    t.is(String(await collect(b.chunks())), 'one,two,three')
+    await settled()
+    t.deepEqual(told, ['one,', 'two,', 'three'])
+  }
+})
+
+test('a paused stream is told of the end, if nothing is left to be read', async (t) => {
+  const [a, b] = pair(t)
+  const paused = a.toDuplex().resume().pause()
+  sys.shutdown(b.fd, sys.constants.SHUT_WR)
+  await once(paused, 'end')
+  const [c, d] = pair(t)
+  const unread = c.toDuplex().pause()
+  let ended = false
+  unread.once('end', () => {
+    ended = true
+  })
+  unread.on('data', () => {})
+  unread.pause()
+  await d.writeAll(Buffer.from('unread'))
+  sys.shutdown(d.fd, sys.constants.SHUT_WR)
+  await settled()
+  t.false(ended)
+  const ending = once(unread, 'end')
+  unread.resume()
+  await ending
+})
+
 test('what a listener or a callback throws is uncaught, and no error of the stream', async (t) => {
   const expected = {
     data: ['data first', 'uncaught boom', 'data second', 'closed'],
     paused: ['data first', 'uncaught boom', 'data second', 'closed'],
     callback: ['uncaught boom', 'written', 'closed'],
-    drain: ['uncaught boom', 'closed'],
+    drain: ['uncaught boom', 'written', 'closed'],
   }
   for (const [how, lines] of Object.entries(expected)) {
     const { code, stdout, stderr } = await (await Child.start('throwing-streams', [how])).ended

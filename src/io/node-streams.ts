@@ -78,10 +78,12 @@ function throwLater(error: unknown): void {
   })
 }
 
-/** Pushes a chunk, which calls listeners. Whether more is wanted. */
+/** Pushes a chunk, which calls listeners. Whether more is wanted. The end is told to a paused stream, too, as Node's sockets do. */
 function push(stream: Readable, chunk: Buffer | null): boolean {
   try {
-    return stream.push(chunk)
+    const wanted = stream.push(chunk)
+    if (chunk === null && stream.readableLength === 0) stream.read(0)
+    return wanted
   } catch (error) {
     throwLater(error)
     return stream.readableFlowing === true && !stream.destroyed
@@ -131,10 +133,14 @@ class Methods {
   }
 
   write(chunk: Buffer, callback: Callback): void {
-    this.#port.writeAll(chunk).then(
-      () => calling(callback),
-      (error: Error) => calling(callback, error),
-    )
+    const writing = this.#port.writeOrWait(chunk)
+    // At once, as Node's sockets do: what is written next is not queued, and not lost where the stream is then destroyed.
+    if (writing === null) callback()
+    else
+      writing.then(
+        () => calling(callback),
+        (error: Error) => calling(callback, error),
+      )
   }
 
   writev(chunks: { chunk: Buffer }[], callback: Callback): void {
