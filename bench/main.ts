@@ -64,6 +64,10 @@ function commit(): string {
 }
 
 const benchmark = await load()
+if (values.only !== undefined && !Object.hasOwn(benchmark.parts, values.only)) {
+  console.error(`${name} has no part ${values.only}; it has: ${Object.keys(benchmark.parts).join(', ')}`)
+  process.exit(1)
+}
 const effort: Effort = values.quick === true ? { rounds: 3, ms: 300 } : { rounds: 5, ms: 500 }
 const options = [name, values.quick === true ? '--quick' : '', values.only === undefined ? '' : `--only ${values.only}`]
 const command = `npm run bench -- ${options.filter((option) => option !== '').join(' ')}`
