@@ -2,7 +2,7 @@
 /**
  * Makes the JavaScript of dist out of src: one file for each export and `bin` of package.json, one for what `asyncfd` itself needs, and one
  * for what some of the others share. A file costs Node more to find than to run: as single modules the import took three times as long.
- * The types stay one file per module, from tsc.
+ * The types stay one file per module, from tsc: those that the exports lead to.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -21,13 +21,16 @@ for (const output of outputs.filter((path) => path !== undefined)) {
 // A worker of the demo, which is found beside the command.
 input['cli/poster'] = join(root, 'src/cli/demo/poster.ts')
 
+const CODE = /^(?:import|export)\s+(?!type\s)(?:[^'"]*?\sfrom\s+)?'(\.[^']+)'/gm
+const TYPES = /\b(?:from|import)\b[\s(]*['"](\.[^'"]+)['"]/g
+
 /** Everything that a module imports, itself too. */
-function reach(file, seen = new Set()) {
+function reach(file, imports, extension, seen = new Set()) {
   if (seen.has(file)) return seen
   seen.add(file)
   const source = readFileSync(file, 'utf8').replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
-  const imports = source.matchAll(/^(?:import|export)\s+(?!type\s)(?:[^'"]*?\sfrom\s+)?'(\.[^']+)'/gm)
-  for (const [, path] of imports) reach(join(dirname(file), path.replace(/\.js$/, '.ts')), seen)
+  for (const [, path] of source.matchAll(imports))
+    reach(join(dirname(file), path.replace(/\.js$/, extension)), imports, extension, seen)
   return seen
 }
 
@@ -35,7 +38,13 @@ const dist = join(root, 'dist')
 // Nothing of an earlier layout stays behind.
 for (const file of readdirSync(dist, { recursive: true })) if (/\.js(\.map)?$/.test(file)) rmSync(join(dist, file))
 
-const core = reach(input.index)
+const declared = new Set()
+for (const name of Object.keys(input)) if (!name.startsWith('cli/')) reach(join(dist, `${name}.d.ts`), TYPES, '.d.ts', declared)
+for (const file of readdirSync(dist, { recursive: true })) {
+  if (file.endsWith('.d.ts') && !declared.has(join(dist, file))) rmSync(join(dist, file))
+}
+
+const core = reach(input.index, CODE, '.ts')
 const bundle = await rolldown({
   input,
   platform: 'node',

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { endianness, constants as os } from 'node:os'
+import { endianness } from 'node:os'
 import { Ready } from './interest.js'
-import { native } from './native.js'
 import { theReactor } from './reactor.js'
 import { readyMask } from './registration.js'
 import { constants } from './sys/constants.js'
+import { untaken } from './sys/ioctl.js'
 import { getSocketOption } from './sys/option.js'
 
 /** What the kernel says: null where there is no descriptor to ask about. */
@@ -41,8 +41,6 @@ const BYTES_SENT_AGAIN = 208
 const TCP_INFO_BYTES = 216
 /** As precise as the time is: it counts the ticks of the kernel, of which there are at least a hundred a second. */
 const KERNEL_TICK_MS = 10
-
-const { ENOTTY } = os.errno
 
 const isLittleEndian = endianness() === 'LE'
 
@@ -84,45 +82,37 @@ export function notSentSince(fd: number, since: number, now: number): number {
   return ago !== null && now - ago > since + AT_ONCE_MS ? now - ago : since
 }
 
-const word = new Int32Array(1)
-
-/** How many bytes of what was written are in the kernel still: of a socket, a terminal or serial line, a pipe. 0 where it does not tell. */
-export function untaken(fd: number): number {
-  if (process.platform !== 'linux' || fd < 0) return 0
-  const { sysIoctlView } = native()
-  const { TIOCOUTQ, FIONREAD } = constants
-  let result = sysIoctlView(fd, TIOCOUTQ, word)
-  // What lies in a pipe lies there for its reader, whichever end is asked.
-  if (result === -ENOTTY) result = sysIoctlView(fd, FIONREAD, word)
-  return result === 0 ? word[0]! : 0
-}
-
 /**
- * Watches what was written to be taken, little by little, by who reads it: a process of this host, or the line at its pace. Not over TCP, of
- * which the kernel tells more: see {@link notSentSince}.
+ * What was written, and is being taken little by little by who reads it: a process of this host, or a line at its pace. There while
+ * something is left of it. Not over TCP, of which the kernel tells more: see {@link notSentSince}.
  */
 export class Outflow {
-  #left = 0
-  #since = -1
+  #left: number
   /** Who takes it in parts is slow. What was taken at one time may have been so at once, before a blocked loop could look. */
   #inParts = false
-  #isTcp: boolean | undefined
 
-  /** Whether something is left to be taken, so that it has to look soon. */
-  get isWatching(): boolean {
-    return this.#left > 0
+  private constructor(left: number) {
+    this.#left = left
   }
 
-  /** Since when nothing has been taken, as seen from one look to the next, where nothing has moved in the process since `since`. */
-  look(fd: number, since: number, now: number): number {
-    if (theReactor().isPaused || this.#isTcp === true || (since === this.#since && this.#left === 0)) return since
+  /** Of what has been written by now; null if nothing is left of it. (Nobody waits for it where our time stands still.) */
+  static of(fd: number): Outflow | null {
+    const left = theReactor().isPaused ? 0 : untaken(fd)
+    return left === 0 || tcpSentAgo(fd) !== null ? null : new Outflow(left)
+  }
+
+  /** Whether something was taken since the last look, where nothing was written. */
+  look(fd: number): boolean {
     const left = untaken(fd)
-    if (left > 0) this.#isTcp ??= tcpSentAgo(fd) !== null
-    const taken = since === this.#since && left < this.#left
-    this.#since = taken && (left > 0 || this.#inParts) ? now : since
-    this.#inParts = left > 0 && (this.#inParts || taken)
-    this.#left = this.#isTcp === true ? 0 : left
-    return this.#since
+    const taken = left < this.#left && (left > 0 || this.#inParts)
+    this.#inParts ||= taken
+    this.#left = left
+    return taken
+  }
+
+  /** Whether nothing is left. */
+  get isOver(): boolean {
+    return this.#left === 0
   }
 }
 

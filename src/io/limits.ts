@@ -48,7 +48,8 @@ export class Limit extends BaseTimer {
   /** When something was last seen to have moved; of the whole, when it began. */
   #since = theReactor().now()
   #moved: number
-  readonly #outflow = new Outflow()
+  /** Undefined before the first look. */
+  #outflow: Outflow | null | undefined
   #stopped = false
 
   private constructor(port: Port, phase: Phase, ms: number, next: Limit | null) {
@@ -113,14 +114,24 @@ export class Limit extends BaseTimer {
       return
     }
     const moves = this.#moves()
-    if (moves !== this.#moved || !this.#applies || (now - this.#since >= this.#ms && this.#isReady)) {
+    const moved = moves !== this.#moved
+    if (moved || !this.#applies || (now - this.#since >= this.#ms && this.#isReady)) {
       this.#moved = moves
       this.#since = now
     }
-    if (this.#phase !== 'read') this.#since = this.#outflow.look(this.#port.fd, this.#since, now)
-    if (this.#phase !== 'read' && now - this.#since >= this.#ms) this.#since = notSentSince(this.#port.fd, this.#since, now)
+    if (this.#phase !== 'read') {
+      this.#watch(moved, now)
+      if (now - this.#since >= this.#ms) this.#since = notSentSince(this.#port.fd, this.#since, now)
+    }
     if (now - this.#since >= this.#ms) this.#end()
     else this.#arm(now)
+  }
+
+  /** Looks at what is left of what was written. */
+  #watch(moved: boolean, now: number): void {
+    if (moved || this.#outflow === undefined) this.#outflow = Outflow.of(this.#port.fd)
+    else if (this.#outflow?.look(this.#port.fd)) this.#since = now
+    if (this.#outflow?.isOver) this.#outflow = null
   }
 
   #end(): void {

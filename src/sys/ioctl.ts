@@ -3,12 +3,16 @@
  *
  * @module
  */
+import { constants as os } from 'node:os'
 import { invalidArgType, outOfRange } from '../errors.js'
 import { native } from '../native.js'
 import type { WouldBlock } from '../would-block.js'
 import { byteLengthOf } from './bytes.js'
+import { constants } from './constants.js'
 import { type FdSource, fdOf } from './fd-source.js'
 import { int32, integer, orBlocked } from './result.js'
+
+const { ENOTTY } = os.errno
 
 const MAX_BYTES = 16 * 1024 * 1024
 
@@ -43,4 +47,17 @@ export function ioctl(fd: FdSource, request: number, argument: number | ArrayBuf
     throw outOfRange('argument.byteLength', `>= ${needed} (as the request says) and <= ${MAX_BYTES}`, size)
   }
   return orBlocked(native().sysIoctlView(number, code, argument), 'ioctl', number)
+}
+
+const word = new Int32Array(1)
+
+/** How many bytes of what was written are in the kernel still: of a socket, a terminal or serial line, a pipe. 0 where it does not tell. */
+export function untaken(fd: number): number {
+  if (process.platform !== 'linux' || fd < 0) return 0
+  const { sysIoctlView } = native()
+  const { TIOCOUTQ, FIONREAD } = constants
+  let result = sysIoctlView(fd, TIOCOUTQ, word)
+  // What lies in a pipe lies there for its reader, whichever end is asked.
+  if (result === -ENOTTY) result = sysIoctlView(fd, FIONREAD, word)
+  return result === 0 ? word[0]! : 0
 }

@@ -50,14 +50,23 @@ abstract class TrafficLimit extends Limit {
     return true
   }
 
-  readonly #outflow = new Outflow()
+  #outflow: Outflow | null = null
+  /** From when it counted when the outflow was looked at: unless it does so still, something was written. */
+  #watched = -1
 
   /** As {@link left}. What is taken starts it afresh, and when the time has come the kernel is asked whether it went on sending meanwhile. */
   protected leftOfSending(now: number): number {
-    this.since = this.#outflow.look(fdOf(this.socket), this.since, now)
+    this.#watch(now)
     if (super.left(now) <= 0) this.since = silentSince(this.socket, this.since, now)
     const left = super.left(now)
-    return this.#outflow.isWatching ? this.sooner(left) : left
+    return this.#outflow === null ? left : this.sooner(left)
+  }
+
+  #watch(now: number): void {
+    if (this.since !== this.#watched) this.#outflow = Outflow.of(fdOf(this.socket))
+    else if (this.#outflow?.look(fdOf(this.socket))) this.since = now
+    if (this.#outflow?.isOver) this.#outflow = null
+    this.#watched = this.since
   }
 
   /** Looks again after a part of the limit. */

@@ -6,8 +6,9 @@
 import { Socket } from 'node:net'
 import { ON_NODE } from '../driver.js'
 import { Interest } from '../interest.js'
-import { type Answer, ask, notSentSince, tcpAcknowledged, tcpReceived, tcpSent, tcpSentAgo, untaken } from '../kernel.js'
+import { type Answer, ask, notSentSince, tcpAcknowledged, tcpReceived, tcpSent, tcpSentAgo } from '../kernel.js'
 import type { Stamp } from '../stamp.js'
+import { untaken } from '../sys/ioctl.js'
 import { cameTo } from './handle-taps.js'
 
 /** libuv's stream under a socket, or what encrypts on top of one. */
