@@ -133,14 +133,10 @@ class Methods {
   }
 
   write(chunk: Buffer, callback: Callback): void {
-    const writing = this.#port.writeOrWait(chunk)
-    // At once, as Node's sockets do: what is written next is not queued, and not lost where the stream is then destroyed.
-    if (writing === null) callback()
-    else
-      writing.then(
-        () => calling(callback),
-        (error: Error) => calling(callback, error),
-      )
+    this.#port.writeAll(chunk).then(
+      () => calling(callback),
+      (error: Error) => calling(callback, error),
+    )
   }
 
   writev(chunks: { chunk: Buffer }[], callback: Callback): void {
@@ -155,6 +151,16 @@ class Methods {
       // The peer is gone already: nobody is left to be told.
       callback((error as { code?: unknown }).code === 'ENOTCONN' ? null : (error as Error))
     }
+  }
+
+  /**
+   * Writes what there is room for, of what is queued: all but the first of what is written at one time, until that one's promise tells that
+   * it is over. So it goes in one piece; of Node's sockets it would be gone by now.
+   */
+  flush(stream: Writable): void {
+    const { writableBuffer = [] } = stream as { writableBuffer?: { chunk: Buffer }[] }
+    if (writableBuffer.length > 0 && stream.writableCorked === 0)
+      this.#port.writeNow(Buffer.concat(writableBuffer.map(({ chunk }) => chunk)))
   }
 
   destroy(error: Error | null, callback: Callback): void {
@@ -189,12 +195,16 @@ export function toReadable(port: Port, options: ReadableOptions = {}): Readable 
 
 export function toWritable(port: Port, options: WritableOptions = {}): Writable {
   const methods = new Methods(port, options)
-  return new (later.stream().Writable)({
+  const stream: Writable = new (later.stream().Writable)({
     ...options,
     decodeStrings: true,
     ...writableMethods(methods),
-    destroy: (error, callback) => methods.destroy(error, callback),
+    destroy: (error, callback) => {
+      methods.flush(stream)
+      methods.destroy(error, callback)
+    },
   })
+  return stream
 }
 
 export function toDuplex(port: Port, options: DuplexOptions = {}): Duplex {
@@ -205,7 +215,10 @@ export function toDuplex(port: Port, options: DuplexOptions = {}): Duplex {
     decodeStrings: true,
     read: () => void methods.read(stream),
     ...writableMethods(methods),
-    destroy: (error, callback) => methods.destroy(error, callback),
+    destroy: (error, callback) => {
+      methods.flush(stream)
+      methods.destroy(error, callback)
+    },
   })
   return stream
 }

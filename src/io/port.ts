@@ -246,19 +246,9 @@ export class Port<T = unknown> implements Sink<number> {
   }
 
   writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
-    if (options === undefined) return this.writeOrWait(buffer) ?? Promise.resolve()
-    return this.#writeRest(buffer, 0, options)
-  }
-
-  /** Writes all: null if there was room for it. */
-  writeOrWait(buffer: ArrayBufferView): Promise<void> | null {
-    // Mostly there is, and nothing to be waited for: the call itself says what is wrong with its arguments.
-    const now = this.#writeNow(buffer)
-    return now > 0 && now === buffer.byteLength ? null : this.#writeRest(buffer, now, undefined)
-  }
-
-  /** Writes what is left after a first attempt came to `now`. */
-  #writeRest(buffer: ArrayBufferView, now: number, options: WaitOptions | undefined): Promise<void> {
+    // Mostly there is room, and nothing to be waited for: the call itself says what is wrong with its arguments.
+    const now = options === undefined ? this.writeNow(buffer) : 0
+    if (now > 0 && now === buffer.byteLength) return Promise.resolve()
     const size = byteLengthOf('buffer', buffer)
     const refusal = now < 0 ? this.#failure(now, buffer) : this.#refusal()
     if (refusal !== null) return refusal
@@ -291,7 +281,7 @@ export class Port<T = unknown> implements Sink<number> {
   }
 
   /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look, or a negative errno. */
-  #writeNow(buffer: ArrayBufferView): number {
+  writeNow(buffer: ArrayBufferView): number {
     const output = this.#output()
     if (!ArrayBuffer.isView(buffer) || !output.isOpen || AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) !== null) return 0
     // No bytes at all would be an empty message to some.
