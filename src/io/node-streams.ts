@@ -155,7 +155,7 @@ class Methods {
 
   /**
    * Writes what there is room for, of what is queued: all but the first of what is written at one time, until that one's promise tells that
-   * it is over. So it goes in one piece; of Node's sockets it would be gone by now.
+   * it is over, so that it goes in one piece. Node's sockets would have sent it by now.
    */
   flush(stream: Writable): void {
     const { writableBuffer = [] } = stream as { writableBuffer?: { chunk: Buffer }[] }
