@@ -6,7 +6,7 @@
 import { AsyncFd, Interest, reactor, type WaitOptions } from 'asyncfd'
 import { UnixStream } from 'asyncfd/net'
 import * as sys from 'asyncfd/sys'
-import { noLeaks } from './helpers/fixtures.js'
+import { fill, noLeaks } from './helpers/fixtures.js'
 import test, { type ExecutionContext } from './helpers/test.js'
 
 noLeaks(test)
@@ -24,25 +24,29 @@ const operations: Record<string, (stream: UnixStream, options: WaitOptions) => P
   'descriptors to go': (stream, options) => stream.sendFds([0], undefined, options),
 }
 
-async function stuck(t: ExecutionContext<unknown>): Promise<UnixStream> {
+function stuck(t: ExecutionContext<unknown>): UnixStream {
   const [stream, peer] = UnixStream.pair()
   t.teardown(() => {
     stream.destroy()
     peer.destroy()
   })
-  await t.throwsAsync(
-    async () => {
-      for (;;) await stream.write(Buffer.alloc(1_000_000), { timeout: 0 })
-    },
-    { code: 'ETIMEDOUT' },
-  )
+  fill(stream.fd)
   return stream
+}
+
+/** A signal that cannot be listened to. */
+function deaf(): AbortSignal {
+  const { signal } = new AbortController()
+  signal.addEventListener = () => {
+    throw new Error('deaf')
+  }
+  return signal
 }
 
 for (const [name, operation] of Object.entries(operations)) {
   test.serial(`options whose getter throws end ${name}, and nothing else`, async (t) => {
     for (let look = 0; look < LOOKS; look++) {
-      const stream = await stuck(t)
+      const stream = stuck(t)
       let looks = 0
       const options = {
         get timeout() {
@@ -58,7 +62,7 @@ for (const [name, operation] of Object.entries(operations)) {
 
   test.serial(`options whose getter closes the stream end ${name}, and it is not attempted`, async (t) => {
     for (let look = 0; look < LOOKS; look++) {
-      const stream = await stuck(t)
+      const stream = stuck(t)
       let looks = 0
       const options = {
         get timeout() {
@@ -72,12 +76,8 @@ for (const [name, operation] of Object.entries(operations)) {
   })
 
   test.serial(`a signal that cannot be listened to ends ${name}, and nothing else`, async (t) => {
-    const stream = await stuck(t)
-    const { signal } = new AbortController()
-    signal.addEventListener = () => {
-      throw new Error('deaf')
-    }
-    await t.throwsAsync(async () => operation(stream, { signal, timeout: 1 }), { message: 'deaf' })
+    const stream = stuck(t)
+    await t.throwsAsync(async () => operation(stream, { signal: deaf(), timeout: 1 }), { message: 'deaf' })
     await t.throwsAsync(operation(stream, { timeout: 1 }), { code: 'ETIMEDOUT' })
   })
 }
@@ -86,11 +86,7 @@ test.serial('a signal that cannot be listened to leaves no subscription', (t) =>
   const [reader, writer] = sys.pipe()
   const fd = new AsyncFd(reader, { owned: true })
   const before = reactor.metrics().refs
-  const { signal } = new AbortController()
-  signal.addEventListener = () => {
-    throw new Error('deaf')
-  }
-  t.throws(() => fd.subscribe(Interest.READABLE, () => {}, { signal }), { message: 'deaf' })
+  t.throws(() => fd.subscribe(Interest.READABLE, () => {}, { signal: deaf() }), { message: 'deaf' })
   t.is(reactor.metrics().refs, before)
   fd.close()
   sys.close(writer)

@@ -51,7 +51,14 @@ function unixListener(t: T): [fd: number, address: { path: string }] {
   return [fd, address]
 }
 
-const transports = { TCP: tcpListener, 'a Unix socket': unixListener }
+interface Transport {
+  listen: (t: T) => [fd: number, address: Port | { path: string }]
+  /** Bytes of one write. */
+  piece: number
+}
+const TCP: Transport = { listen: tcpListener, piece: Infinity }
+const UNIX: Transport = { listen: unixListener, piece: PIECE }
+const transports = { TCP, 'a Unix socket': UNIX }
 
 /** Reads slowly, for so long or until it has so many bytes. */
 async function sipFor(fd: number, ms: number, bytes = Infinity, most = 2048): Promise<void> {
@@ -66,19 +73,15 @@ async function sipFor(fd: number, ms: number, bytes = Infinity, most = 2048): Pr
 
 const drained = (socket: Socket) => new Promise((resolve) => socket.once('drain', resolve))
 
-/** Writes it all, in pieces: at once, and then as there is room. */
-async function pour(socket: Socket, bytes: number): Promise<void> {
-  for (let left = bytes; left > 0 && !socket.destroyed; left -= PIECE) {
-    if (!socket.write(Buffer.alloc(Math.min(left, PIECE)))) await Promise.race([drained(socket), closed(socket)])
+/** Writes it all: at once, or in pieces as there is room. */
+async function pour(socket: Socket, bytes: number, { piece }: Transport): Promise<void> {
+  for (let left = bytes; left > 0 && !socket.destroyed; left -= piece) {
+    if (!socket.write(Buffer.alloc(Math.min(left, piece)))) await Promise.race([drained(socket), closed(socket)])
   }
 }
 
-async function limited(
-  t: T,
-  transport: keyof typeof transports,
-  phases: Phases,
-): Promise<{ socket: Socket; peer: number; fate: Fate }> {
-  const [fd, address] = transports[transport](t)
+async function limited(t: T, { listen }: Transport, phases: Phases): Promise<{ socket: Socket; peer: number; fate: Fate }> {
+  const [fd, address] = listen(t)
   const socket = ending(t, net.connect('path' in address ? address : { port: address.port, host: address.address }))
   await once(socket, 'connect')
   withTimeouts(socket, phases)
@@ -89,13 +92,13 @@ async function limited(
 const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve))
 
 for (const phase of ['idle', 'write'] as const) {
-  for (const transport of Object.keys(transports) as (keyof typeof transports)[]) {
+  for (const [name, transport] of Object.entries(transports)) {
     for (const bytes of phase === 'idle' ? [LITTLE, MUCH] : [MUCH]) {
       told(
-        `${phase}, ${transport}: ${bytes} bytes on their way to a slow reader are no silence; those that it leaves are`,
+        `${phase}, ${name}: ${bytes} bytes on their way to a slow reader are no silence; those that it leaves are`,
         async (t) => {
           const { socket, peer, fate } = await limited(t, transport, { [phase]: LIMIT_MS })
-          const pouring = pour(socket, bytes)
+          const pouring = pour(socket, bytes, transport)
           await sipFor(peer, 2.2 * LIMIT_MS)
           t.is(fate.phase, undefined)
           const from = performance.now()
@@ -140,30 +143,33 @@ for (const [name, open] of Object.entries(streams)) {
     },
   )
 
-  toldOfStreams(
-    `write of a stream of ours, ${name}: bytes on their way to a slow reader are no silence; those it leaves are`,
-    async (t) => {
-      const [stream, peer] = await open(t)
-      stream.setTimeouts({ write: LIMIT_MS })
-      let failure: TimeoutError | undefined
-      const writing = (async () => {
-        for (let left = MUCH; left > 0; left -= PIECE) await stream.writeAll(Buffer.alloc(PIECE))
-      })().catch((error) => {
-        failure = error
-      })
-      await sipFor(peer, 2.2 * LIMIT_MS)
-      t.is(failure, undefined)
-      await writing
-      t.is(failure!.phase, 'write')
-    },
-  )
+  for (const phase of ['idle', 'write'] as const) {
+    toldOfStreams(
+      `${phase} of a stream of ours, ${name}: bytes on their way to a slow reader are no silence; those it leaves are`,
+      async (t) => {
+        const [stream, peer] = await open(t)
+        const piece = name === 'TCP' ? MUCH : PIECE
+        stream.setTimeouts({ [phase]: LIMIT_MS })
+        let failure: TimeoutError | undefined
+        const writing = (async () => {
+          for (let left = MUCH; left > 0; left -= piece) await stream.writeAll(Buffer.alloc(piece))
+        })().catch((error) => {
+          failure = error
+        })
+        await sipFor(peer, 2.2 * LIMIT_MS)
+        t.is(failure, undefined)
+        await writing
+        t.is(failure!.phase, phase)
+      },
+    )
+  }
 }
 
-for (const transport of Object.keys(transports) as (keyof typeof transports)[]) {
+for (const [name, transport] of Object.entries(transports)) {
   for (const more of ['and nothing more', 'and more meanwhile']) {
-    told(`response, ${transport}: a request on its way to a slow reader, ${more}, is not to be answered yet`, async (t) => {
+    told(`response, ${name}: a request on its way to a slow reader, ${more}, is not to be answered yet`, async (t) => {
       const { socket, peer, fate } = await limited(t, transport, { response: LIMIT_MS })
-      const pouring = pour(socket, LITTLE)
+      const pouring = pour(socket, LITTLE, transport)
       const writing = more === 'and more meanwhile' ? setInterval(() => socket.write('?'), 50) : undefined
       await sipFor(peer, 60_000, LITTLE)
       await pouring
@@ -180,8 +186,8 @@ for (const transport of Object.keys(transports) as (keyof typeof transports)[]) 
 }
 
 told('response, a Unix socket: soon after the last of a request was read it is overdue', async (t) => {
-  const { socket, peer, fate } = await limited(t, 'a Unix socket', { response: LIMIT_MS })
-  await pour(socket, AT_ONCE)
+  const { socket, peer, fate } = await limited(t, UNIX, { response: LIMIT_MS })
+  await pour(socket, AT_ONCE, UNIX)
   await sipFor(peer, 60_000, AT_ONCE)
   t.is(fate.phase, undefined)
   const from = performance.now()
@@ -191,10 +197,10 @@ told('response, a Unix socket: soon after the last of a request was read it is o
   t.true(elapsed > 0.9 * LIMIT_MS && elapsed < 1.6 * LIMIT_MS, `${elapsed} ms`)
 })
 
-for (const transport of Object.keys(transports) as (keyof typeof transports)[]) {
+for (const [name, transport] of Object.entries(transports)) {
   for (const what of ['everything', 'nothing']) {
     told(
-      `response, ${transport}: a peer that reads ${what} and says nothing is told, though more is written again and again`,
+      `response, ${name}: a peer that reads ${what} and says nothing is told, though more is written again and again`,
       async (t) => {
         const { socket, peer, fate } = await limited(t, transport, { response: LIMIT_MS / 2 })
         const reading = what === 'everything' ? sipFor(peer, 5 * LIMIT_MS) : null

@@ -178,6 +178,10 @@ function writableMethods(methods: Methods) {
     write: (chunk: Buffer, _encoding: unknown, callback: Callback) => methods.write(chunk, callback),
     writev: (chunks: { chunk: Buffer }[], callback: Callback) => methods.writev(chunks, callback),
     final: (callback: Callback) => methods.final(callback),
+    destroy(this: Writable, error: Error | null, callback: Callback) {
+      methods.flush(this)
+      methods.destroy(error, callback)
+    },
   }
 }
 
@@ -195,16 +199,7 @@ export function toReadable(port: Port, options: ReadableOptions = {}): Readable 
 
 export function toWritable(port: Port, options: WritableOptions = {}): Writable {
   const methods = new Methods(port, options)
-  const stream: Writable = new (later.stream().Writable)({
-    ...options,
-    decodeStrings: true,
-    ...writableMethods(methods),
-    destroy: (error, callback) => {
-      methods.flush(stream)
-      methods.destroy(error, callback)
-    },
-  })
-  return stream
+  return new (later.stream().Writable)({ ...options, decodeStrings: true, ...writableMethods(methods) })
 }
 
 export function toDuplex(port: Port, options: DuplexOptions = {}): Duplex {
@@ -215,10 +210,6 @@ export function toDuplex(port: Port, options: DuplexOptions = {}): Duplex {
     decodeStrings: true,
     read: () => void methods.read(stream),
     ...writableMethods(methods),
-    destroy: (error, callback) => {
-      methods.flush(stream)
-      methods.destroy(error, callback)
-    },
   })
   return stream
 }

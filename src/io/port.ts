@@ -250,11 +250,13 @@ export class Port<T = unknown> implements Sink<number> {
     const now = options === undefined ? this.writeNow(buffer) : 0
     if (now > 0 && now === buffer.byteLength) return Promise.resolve()
     const size = byteLengthOf('buffer', buffer)
-    const refusal = now < 0 ? this.#failure(now, buffer) : this.#refusal()
+    const refusal = this.#refusal()
     if (refusal !== null) return refusal
     if (size === 0) return Promise.resolve()
     let written = Math.max(now, 0)
     const attemptAll = (): undefined | WouldBlock => {
+      // A socket tells what became of it once: from then on it is EPIPE.
+      if (now < 0) failed(now, this.#isSocket() ? 'send' : 'write', this.fd, buffer, 0, undefined)
       do {
         const count = this.#attemptWrite(buffer, written)
         if (typeof count !== 'number') return count
@@ -268,16 +270,6 @@ export class Port<T = unknown> implements Sink<number> {
       if (error instanceof Error && error !== options?.signal?.reason) Object.assign(error, { bytesWritten: written })
       throw error
     })
-  }
-
-  /** Why nothing was written, as a rejection; null if there is no room. Sockets tell what became of them once: later it is EPIPE. */
-  #failure(result: number, buffer: ArrayBufferView): Promise<never> | null {
-    try {
-      failed(result, this.#isSocket() ? 'send' : 'write', this.fd, buffer, 0, undefined)
-      return null
-    } catch (error) {
-      return Promise.reject(Object.assign(error as Error, { bytesWritten: 0 }))
-    }
   }
 
   /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look, or a negative errno. */
