@@ -63,6 +63,37 @@ function checkChoice<C extends string>(name: string, value: C | undefined, choic
   return value
 }
 
+/** Throws unless `interest` is a valid part of the registered one: waiting for anything else would never end. */
+function checkAsked({ fd, interest: registered, isInClosure }: Registration, interest: number): void {
+  const missing = interest & ~registered
+  if (missing !== 0) {
+    const message = `fd ${fd} is registered for ${readyToString(registered)}, so a wait for ${readyToString(missing)} would never end; add it to the interest`
+    throw stateError(ErrorCode.INTEREST, message, fd)
+  }
+  if (isInClosure) {
+    throw stateError(ErrorCode.REENTRANT, 'a closure given to tryIo or asyncIo must not call waits of the same AsyncFd', fd)
+  }
+}
+
+function deregister(registration: Registration, how: string, error?: Error): boolean {
+  const { fd, reactor } = registration
+  const closed = () => stateError(ErrorCode.CLOSED, `the AsyncFd of fd ${fd} was ${how}; make a new one to wait again`, fd)
+  return reactor.deregister(registration, error ?? closed)
+}
+
+/** What most have none of: their descriptor is a number. */
+interface Rest {
+  /** Whether `inner` is to be ended, too. */
+  owned?: boolean
+  /** Whether `inner.fd` is where the number came from, and so where a change of it would show. */
+  watched?: boolean
+  /** What `inner` needs to end. */
+  ending?: PromiseLike<unknown>
+  /** The latest waker of each direction. */
+  reader?: Waker | undefined
+  writer?: Waker | undefined
+}
+
 /**
  * Associates a descriptor with the reactor, so that it can be awaited. Its flags are left alone: on a descriptor without
  * O_NONBLOCK a `read` may block even when it is ready (say `nonblocking: 'set'`).
@@ -77,11 +108,8 @@ function checkChoice<C extends string>(name: string, value: C | undefined, choic
  */
 export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   readonly #inner: T
-  readonly #owned: boolean
-  /** Whether `inner.fd` is where the number came from, and so where a change of it would show. */
-  readonly #watched: boolean
   readonly #registration: Registration
-  #ending: PromiseLike<unknown> | undefined
+  #rest: Rest | undefined
 
   /**
    * Registers the descriptor.
@@ -111,30 +139,23 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
       throw invalidArgValue('options.fd', `must be ${inner} itself, as that is a number and is to be owned`, options.fd)
     }
     this.#inner = inner
-    this.#owned = owned
-    this.#watched = options.fd === undefined && typeof inner === 'object'
+    if (typeof inner !== 'number') this.#rest = { owned, watched: options.fd === undefined && typeof inner === 'object' }
+    let registration: Registration | undefined
     try {
       const blocking = nonblocking !== 'leave' && !isNonblocking(fd)
       if (blocking && nonblocking === 'require') {
         const message = `fd ${fd} is blocking, so a read of it could stop this thread; set O_NONBLOCK or pass nonblocking: 'set'`
         throw stateError(ErrorCode.BLOCKING, message, fd)
       }
-      this.#registration = theReactor().register(fd, interest, level, ownedNumber)
-      if (blocking) this.#orDeregister(() => setNonblocking(fd, true))
+      registration = theReactor().register(fd, interest, level, ownedNumber)
+      if (blocking) setNonblocking(fd, true)
     } catch (error) {
+      registration?.reactor.deregister(registration, error as Error)
       if (error instanceof AsyncFdError) error.inner = inner
       throw error
     }
-    watchForLeak(this, this.#registration)
-  }
-
-  #orDeregister(step: () => void): void {
-    try {
-      step()
-    } catch (error) {
-      this.#registration.reactor.deregister(this.#registration, error as Error)
-      throw error
-    }
+    this.#registration = registration
+    watchForLeak(this, registration)
   }
 
   /** The number that was registered. */
@@ -157,15 +178,16 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     return this.#registration.isEnded
   }
 
-  /** Why it cannot be used, or null. A mistake in how it is used is thrown by the caller, a state is reported as a call's result. */
-  #unusable(): Error | null {
-    const { ended } = this.#registration
+  /** @internal Why it cannot be used, or null. A mistake in how it is used is thrown by the caller, a state is reported as a call's result. */
+  static unusable(asyncFd: AsyncFd<unknown>): Error | null {
+    const registration = asyncFd.#registration
+    const { ended } = registration
     if (ended !== null) return ended
-    if (this.#watched) {
-      const { fd } = this.#inner as { fd: number }
+    if (asyncFd.#rest?.watched) {
+      const { fd } = asyncFd.#inner as { fd: number }
       // A getter may have done anything, closing this included.
-      if (this.#registration.ended !== null) return this.#registration.ended
-      const known = this.#registration.fd
+      if (registration.ended !== null) return registration.ended
+      const known = registration.fd
       if (fd !== known) {
         const message = `the descriptor of the object given to this AsyncFd changed from ${known} to ${fd}; close() this AsyncFd and make a new one`
         return stateError(ErrorCode.FD_CHANGED, message, known)
@@ -179,42 +201,22 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     return fd.#registration
   }
 
-  /** @internal Why it cannot be used, or null. */
-  static unusable(fd: AsyncFd<unknown>): Error | null {
-    return fd.#unusable()
-  }
-
-  #check(): void {
-    const error = this.#unusable()
+  static #check(asyncFd: AsyncFd<unknown>): void {
+    const error = AsyncFd.unusable(asyncFd)
     if (error !== null) throw error
-  }
-
-  /** Throws unless `interest` is a valid part of the registered one: waiting for anything else would never end. */
-  #checkAsked(interest: number): void {
-    const missing = interest & ~this.#registration.interest
-    if (missing !== 0) {
-      const message = `fd ${this.fd} is registered for ${readyToString(this.interest)}, so a wait for ${readyToString(missing)} would never end; add it to the interest`
-      throw stateError(ErrorCode.INTEREST, message, this.fd)
-    }
-    if (this.#registration.closures > 0) {
-      throw stateError(
-        ErrorCode.REENTRANT,
-        'a closure given to tryIo or asyncIo must not call waits of the same AsyncFd',
-        this.fd,
-      )
-    }
   }
 
   static #guard<T>(owner: AsyncFd<T>, ready: number): AsyncFdReadyGuard<T> {
     return new AsyncFdReadyGuard(owner, owner.#registration, ready)
   }
 
-  #wait(interest: number, options: WaitOptions | undefined): Promise<AsyncFdReadyGuard<T>> {
-    this.#checkAsked(interest)
+  static #wait<T>(asyncFd: AsyncFd<T>, interest: number, options: WaitOptions | undefined): Promise<AsyncFdReadyGuard<T>> {
+    const registration = asyncFd.#registration
+    checkAsked(registration, interest)
     if (options !== undefined) checkWaitOptions(options)
-    const error = this.#unusable()
+    const error = AsyncFd.unusable(asyncFd as AsyncFd<unknown>)
     if (error !== null) return Promise.reject(error)
-    return Wait.start(this.#registration, readyMask(interest), options, this, AsyncFd.#guard<T>)
+    return Wait.start(registration, readyMask(interest), options, asyncFd, AsyncFd.#guard<T>)
   }
 
   /**
@@ -225,24 +227,24 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    * @returns rejects with `TimeoutError`, `signal.reason`, or AsyncFdError `ERR_ASYNCFD_CLOSED`, `ERR_ASYNCFD_FD_CHANGED`
    */
   ready(interest: number, options?: WaitOptions): Promise<AsyncFdReadyGuard<T>> {
-    return this.#wait(checkInterest(interest), options)
+    return AsyncFd.#wait(this, checkInterest(interest), options)
   }
 
   /** Waits until a read would not block: data, end of file, a connection to accept, or an error. See {@link ready}. */
   readable(options?: WaitOptions): Promise<AsyncFdReadyGuard<T>> {
-    return this.#wait(Interest.READABLE, options)
+    return AsyncFd.#wait(this, Interest.READABLE, options)
   }
 
   /** Waits until a write would not block. See {@link ready}. */
   writable(options?: WaitOptions): Promise<AsyncFdReadyGuard<T>> {
-    return this.#wait(Interest.WRITABLE, options)
+    return AsyncFd.#wait(this, Interest.WRITABLE, options)
   }
 
   /** Waits until the peer closed its side, or both: nothing is read. Data sent before may still wait to be read. */
   hangup(options?: WaitOptions): Promise<void> {
-    this.#checkAsked(0)
+    checkAsked(this.#registration, 0)
     if (options !== undefined) checkWaitOptions(options)
-    const error = this.#unusable()
+    const error = AsyncFd.unusable(this as AsyncFd<unknown>)
     if (error !== null) return Promise.reject(error)
     try {
       // A hang-up can end without an event (a FIFO's new writer), so one seen earlier is not believed.
@@ -258,7 +260,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    * ready comes again at once. `close()` ends it; an abort or expiry (of each wait) throws.
    */
   readiness(interest: number, options?: WaitOptions): AsyncIterableIterator<AsyncFdReadyGuard<T>> {
-    this.#checkAsked(checkInterest(interest))
+    checkAsked(this.#registration, checkInterest(interest))
     if (options !== undefined) checkWaitOptions(options)
     let done = false
     const end = (): IteratorResult<AsyncFdReadyGuard<T>> => {
@@ -269,7 +271,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
       next: async () => {
         if (done || this.#registration.wasClosed) return end()
         try {
-          return { done: false, value: await this.#wait(interest, options) }
+          return { done: false, value: await AsyncFd.#wait(this, interest, options) }
         } catch (error) {
           done = true
           if (error === this.#registration.ended && this.#registration.wasClosed) return end()
@@ -290,9 +292,9 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    * @throws AsyncFdError `ERR_ASYNCFD_INTEREST`, `ERR_ASYNCFD_PROMISE`, `ERR_ASYNCFD_CLOSED`; and what `fn` throws
    */
   tryIo<R>(interest: number, fn: (inner: T) => NotPromise<R> | WouldBlock): R | WouldBlock {
-    this.#checkAsked(checkInterest(interest))
+    checkAsked(this.#registration, checkInterest(interest))
     checkFunction('fn', fn)
-    this.#check()
+    AsyncFd.#check(this as AsyncFd<unknown>)
     const registration = this.#registration
     if (registration.level) registration.refresh()
     const ready = registration.ready(readyMask(interest))
@@ -311,13 +313,14 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    * const n = await fd.asyncIo(Interest.WRITABLE, (inner) => sys.send(inner, message))
    */
   asyncIo<R>(interest: number, fn: (inner: T) => NotPromise<R> | WouldBlock, options?: WaitOptions): Promise<R> {
-    this.#checkAsked(checkInterest(interest))
+    checkAsked(this.#registration, checkInterest(interest))
     checkFunction('fn', fn)
     if (options !== undefined) checkWaitOptions(options)
-    return this.#asyncIo(interest, fn, options)
+    return AsyncFd.#asyncIo(this, interest, fn, options)
   }
 
-  async #asyncIo<R>(
+  static async #asyncIo<T, R>(
+    asyncFd: AsyncFd<T>,
     interest: number,
     fn: (inner: T) => NotPromise<R> | WouldBlock,
     options: WaitOptions | undefined,
@@ -329,7 +332,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     for (;;) {
       let guard: AsyncFdReadyGuard<T>
       try {
-        guard = await this.#wait(interest, left)
+        guard = await AsyncFd.#wait(asyncFd, interest, left)
       } catch (error) {
         // The last of several waits knows only its own part of the time.
         throw left !== options && error instanceof TimeoutError ? overdue() : error
@@ -351,31 +354,28 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    * @throws AsyncFdError `ERR_ASYNCFD_CLOSED`, `ERR_ASYNCFD_FD_CHANGED`, `ERR_ASYNCFD_INTEREST`
    */
   pollReadReady(waker: () => void): AsyncFdReadyGuard<T> | null {
-    return this.#poll(Interest.READABLE, waker)
+    return AsyncFd.#poll(this, Interest.READABLE, waker)
   }
 
   /** As {@link pollReadReady}, for writing. */
   pollWriteReady(waker: () => void): AsyncFdReadyGuard<T> | null {
-    return this.#poll(Interest.WRITABLE, waker)
+    return AsyncFd.#poll(this, Interest.WRITABLE, waker)
   }
 
-  /** The latest waker of each direction. */
-  #wakers: { read?: Waker | undefined; write?: Waker | undefined } | undefined
-
-  #poll(interest: number, waker: () => void): AsyncFdReadyGuard<T> | null {
+  static #poll<T>(asyncFd: AsyncFd<T>, interest: number, waker: () => void): AsyncFdReadyGuard<T> | null {
     checkFunction('waker', waker)
-    this.#checkAsked(interest)
-    this.#check()
-    const registration = this.#registration
+    checkAsked(asyncFd.#registration, interest)
+    AsyncFd.#check(asyncFd as AsyncFd<unknown>)
+    const registration = asyncFd.#registration
     if (registration.level) registration.refresh()
     const mask = readyMask(interest)
     const ready = registration.ready(mask)
-    this.#wakers ??= {}
-    const direction = interest === Interest.READABLE ? 'read' : 'write'
-    const replaced = this.#wakers[direction]
+    asyncFd.#rest ??= {}
+    const direction = interest === Interest.READABLE ? 'reader' : 'writer'
+    const replaced = asyncFd.#rest[direction]
     if (replaced !== undefined) registration.unlink(replaced)
-    this.#wakers[direction] = ready === 0 ? new Waker(registration, mask, this, waker) : undefined
-    return ready === 0 ? null : AsyncFd.#guard<T>(this, ready)
+    asyncFd.#rest[direction] = ready === 0 ? new Waker(registration, mask, asyncFd, waker) : undefined
+    return ready === 0 ? null : AsyncFd.#guard<T>(asyncFd, ready)
   }
 
   /**
@@ -393,11 +393,11 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     listener: (guard: AsyncFdReadyGuard<T> | null) => void,
     options?: Pick<WaitOptions, 'signal'>,
   ): Disposable {
-    this.#checkAsked(checkInterest(interest))
+    checkAsked(this.#registration, checkInterest(interest))
     checkFunction('listener', listener)
     if (options !== undefined) checkWaitOptions(options)
-    this.#check()
-    return new Subscription(this.#registration, readyMask(interest), listener, this, AsyncFd.#guard<T>, options?.signal)
+    AsyncFd.#check(this as AsyncFd<unknown>)
+    return new Subscription(this.#registration, readyMask(interest), listener, this, options?.signal)
   }
 
   /**
@@ -406,7 +406,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    */
   setInterest(interest: number): void {
     checkInterest(interest)
-    this.#check()
+    AsyncFd.#check(this as AsyncFd<unknown>)
     const registration = this.#registration
     registration.reactor.setInterest(registration, interest)
     const asked = readyMask(interest)
@@ -431,60 +431,50 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    * @returns whether it became readable within `timeout` milliseconds (default: for ever)
    */
   readableSync(options?: Pick<WaitOptions, 'timeout'>): boolean {
-    return this.#sync(Interest.READABLE, options)
+    return AsyncFd.#sync(this as AsyncFd<unknown>, Interest.READABLE, options)
   }
 
   /** As {@link readableSync}, for writing. */
   writableSync(options?: Pick<WaitOptions, 'timeout'>): boolean {
-    return this.#sync(Interest.WRITABLE, options)
+    return AsyncFd.#sync(this as AsyncFd<unknown>, Interest.WRITABLE, options)
   }
 
-  #sync(interest: number, options: Pick<WaitOptions, 'timeout'> | undefined): boolean {
+  static #sync(asyncFd: AsyncFd<unknown>, interest: number, options: Pick<WaitOptions, 'timeout'> | undefined): boolean {
     if (options !== undefined) checkWaitOptions(options)
-    this.#checkAsked(interest)
-    this.#check()
+    checkAsked(asyncFd.#registration, interest)
+    AsyncFd.#check(asyncFd)
     const timeout = options?.timeout ?? Infinity
-    const bits = this.#registration.reactor.probe(this.#registration.fd, interest, timeout === Infinity ? -1 : timeout)
+    const bits = asyncFd.#registration.reactor.probe(asyncFd.#registration.fd, interest, timeout === Infinity ? -1 : timeout)
     return (bits & readyMask(interest)) !== 0
   }
 
   /** Deregisters and gives `inner` back, open and free to be registered again. Pending waits reject. */
   intoInner(): T {
-    this.#check()
-    this.#deregister('taken apart by intoInner()')
+    AsyncFd.#check(this as AsyncFd<unknown>)
+    deregister(this.#registration, 'taken apart by intoInner()')
     return this.#inner
   }
 
   /** Deregisters; `inner` is ended too if it is owned. Pending and later waits reject with `ERR_ASYNCFD_CLOSED`. Idempotent. */
   close(): void {
-    this.#close()
+    AsyncFd.closeWith(this as AsyncFd<unknown>, undefined)
   }
 
   /** @internal As `close`; what is pending, and what comes later, rejects with `error`. */
-  static closeWith(fd: AsyncFd<unknown>, error: Error | undefined): void {
-    fd.#close(error)
-  }
-
-  #close(error?: Error): void {
-    if (this.closed) return
-    const own = this.#deregister('closed', error)
-    if (!this.#owned) return
-    const inner = this.#inner as unknown
+  static closeWith(asyncFd: AsyncFd<unknown>, error: Error | undefined): void {
+    if (asyncFd.closed) return
+    const own = deregister(asyncFd.#registration, 'closed', error)
+    const inner = asyncFd.#inner
     if (typeof inner === 'number') {
       // A number that was closed elsewhere may be another's by now.
-      if (own) close(inner)
+      if (own && asyncFd.#registration.owned) close(inner)
       return
     }
+    if (!asyncFd.#rest?.owned) return
     const object = inner as Partial<Disposable & AsyncDisposable & { close(): unknown }>
     const end = object[Symbol.dispose] ?? object.close ?? object[Symbol.asyncDispose]
     const ending = typeof end === 'function' ? end.call(object) : undefined
-    if (ending !== null && typeof ending === 'object' && 'then' in ending) this.#ending = ending as PromiseLike<unknown>
-  }
-
-  #deregister(how: string, error?: Error): boolean {
-    const { fd, reactor } = this.#registration
-    const closed = () => stateError(ErrorCode.CLOSED, `the AsyncFd of fd ${fd} was ${how}; make a new one to wait again`, fd)
-    return reactor.deregister(this.#registration, error ?? closed)
+    if (ending !== null && typeof ending === 'object' && 'then' in ending) asyncFd.#rest.ending = ending as PromiseLike<unknown>
   }
 
   /** As {@link close}. */
@@ -495,7 +485,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   /** As {@link close}, and waits for what `inner` needs to end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close()
-    await this.#ending
+    await this.#rest?.ending
   }
 
   /** Pending waits and subscriptions keep the process alive. The default. */

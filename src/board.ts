@@ -133,11 +133,12 @@ const FIRST_CAPACITY = 64
 /** @internal The words that there are once: one environment has one reactor, and so one board. */
 export const CONTROL = new Uint32Array(new ArrayBuffer(CONTROL_WORDS * 4))
 
+/** @internal The readiness words of all slots, likewise. Replaced as they grow, so never kept across a call. */
+export let slots = new Uint32Array(new ArrayBuffer(FIRST_CAPACITY * STRIDE * 4))
+
 export class Board {
   /** @internal */
   readonly control = CONTROL
-  /** @internal The readiness words of all slots; replaced by {@link grow}, so never kept across a call. */
-  slots = new Uint32Array(new ArrayBuffer(FIRST_CAPACITY * STRIDE * 4))
 
   /** @internal The words of all timers, and the same memory as doubles; replaced likewise. */
   timers = new Int32Array(new ArrayBuffer(FIRST_CAPACITY * TIMER_STRIDE * 4))
@@ -146,13 +147,13 @@ export class Board {
 
   /** How many slots there is room for. */
   get capacity(): number {
-    return this.slots.length / STRIDE
+    return slots.length / STRIDE
   }
 
   /** Doubles the room for slots. */
   growSlots(): ArrayBuffer {
-    this.slots = doubled(this.slots)
-    return this.slots.buffer
+    slots = doubled(slots)
+    return slots.buffer
   }
 
   /** How many timers there is room for. */

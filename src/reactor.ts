@@ -120,8 +120,8 @@ export class Reactor {
     }
     this.driver = driver
     this.#probe = binding.probeFd
-    const { control, slots, timers } = this.board
-    const memory = [control.buffer, slots.buffer, timers.buffer] as const
+    const { control, timers } = this.board
+    const memory = [control.buffer, board.slots.buffer, timers.buffer] as const
     const call = () => this.#call()
     const threaded = driver === 'threaded'
     try {
@@ -134,11 +134,17 @@ export class Reactor {
     this.behind = this.#behind()
     this.#collectAgain = this.#native.collectAgain()
     this.edge = this.#native.isEdge
+    Object.defineProperty(Registration.prototype, 'reactor', { value: this })
     if (isTracing) trace('reactor: %s driver, %s', driver, this.edge ? 'edge' : 'oneshot')
   }
 
   /** Told of the end of each registration, whoever brought it about. */
   whenEnded: ((registration: Registration) => void) | null = null
+
+  /** What is registered now. */
+  registrations(): Registration[] {
+    return this.#registrations.filter((registration) => registration !== undefined)
+  }
 
   /** Registers `fd`. Nothing is kept when it throws. `owned` numbers are closed when the environment ends. */
   register(fd: number, interest: number, level: boolean, owned: boolean): Registration {
@@ -154,8 +160,8 @@ export class Reactor {
     }
     this.#live++
     const lost = this.board.control[board.SUPERSEDED]!
-    const generation = this.board.slots[slot * board.STRIDE + board.GENERATION]!
-    const registration = new Registration(this, fd, slot, generation, interest, level, owned)
+    const generation = board.slots[slot * board.STRIDE + board.GENERATION]!
+    const registration = new Registration(fd, slot, generation, interest, level, owned)
     this.#registrations[slot] = registration
     if (isTracing) trace('fd %d registered for %d', fd, interest)
     if (lost !== 0) this.#lose(lost - 1)

@@ -20,7 +20,8 @@ export type NotPromise<R> = R extends PromiseLike<unknown> ? never : R
 /** Runs an attempt on the descriptor. EAGAIN, thrown or returned as {@link WouldBlock}, is WouldBlock. */
 export function attempt<T, R>(registration: Registration, inner: T, fn: (inner: T) => R | WouldBlock): R | WouldBlock {
   let result: R | WouldBlock
-  registration.closures++
+  const nested = registration.isInClosure
+  registration.isInClosure = true
   try {
     result = fn(inner)
   } catch (error) {
@@ -28,7 +29,7 @@ export function attempt<T, R>(registration: Registration, inner: T, fn: (inner: 
     if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return WouldBlock
     throw error
   } finally {
-    registration.closures--
+    registration.isInClosure = nested
   }
   if (typeof result === 'object' && result !== null && typeof (result as { then?: unknown }).then === 'function') {
     // Its rejection would be reported a second time.

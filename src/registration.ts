@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { READ, READ_BITS, READ_OP, READ_TICK, STRIDE, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
+import { READ, READ_BITS, READ_OP, READ_TICK, STRIDE, slots, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
 import { type AsyncFdError, ErrorCode } from './errors.js'
 import { Interest, Ready } from './interest.js'
 import type { Reactor } from './reactor.js'
@@ -42,9 +42,9 @@ export interface Reading {
 
 /** Something that waits on a registration: a promise, a subscription or a waker. */
 export abstract class Entry implements Parked {
+  /** The one before it; of the first, the last. Null unless it is pending. */
   prev: Entry | null = null
   next: Entry | null = null
-  linked = false
 
   constructor(
     readonly registration: Registration,
@@ -52,6 +52,10 @@ export abstract class Entry implements Parked {
     /** The AsyncFd, which thus stays reachable while something is pending. */
     readonly owner: unknown,
   ) {}
+
+  get linked(): boolean {
+    return this.prev !== null
+  }
 
   abstract fire(bits: number): void
 
@@ -62,36 +66,70 @@ export abstract class Entry implements Parked {
   abstract end(error: unknown): void
 }
 
+/** Beside the bits of an interest. */
+const LEVEL = 1 << 8
+const OWNED = 1 << 9
+const UNREFD = 1 << 10
+const IN_CLOSURE = 1 << 11
+const INTEREST = LEVEL - 1
+
+/** There are as many as there are connections, so it is small: a word for all that is true or false. */
 export class Registration {
+  /** There is one. */
+  declare readonly reactor: Reactor
   /** The first of the entries, in the order in which they were added. */
   #first: Entry | null = null
-  #last: Entry | null = null
   /** How many entries there are. */
   pending = 0
-  /** Whether pending entries keep the process alive. */
-  refd = true
-  /** Closures of `tryIo`/`asyncIo` that are running now. */
-  closures = 0
   #ended: Error | (() => Error) | null = null
   /** The read that is asked for. */
   reading: Reading | null = null
+  /** What it is for, as long as that is kept reachable; null once it may be collected, undefined if nobody watches for that. */
+  keeps: object | null | undefined
+  #flags: number
 
   constructor(
-    readonly reactor: Reactor,
     readonly fd: number,
     readonly slot: number,
     readonly generation: number,
-    /** What the kernel is asked for. */
-    public interest: number,
-    /** Readiness is asked of the kernel again, instead of waiting for an edge. */
-    readonly level: boolean,
-    /** Whether its end ends the descriptor, too. */
-    readonly owned: boolean,
-  ) {}
+    interest: number,
+    level: boolean,
+    owned: boolean,
+  ) {
+    this.#flags = interest | (level ? LEVEL : 0) | (owned ? OWNED : 0)
+  }
 
-  /** The words of all slots. */
-  #slots(): Uint32Array {
-    return this.reactor.board.slots
+  /** What the kernel is asked for. */
+  get interest(): number {
+    return this.#flags & INTEREST
+  }
+
+  set interest(interest: number) {
+    this.#flags = (this.#flags & ~INTEREST) | interest
+  }
+
+  /** Readiness is asked of the kernel again, instead of waiting for an edge. */
+  get level(): boolean {
+    return (this.#flags & LEVEL) !== 0
+  }
+
+  /** Whether its end ends the descriptor, too. */
+  get owned(): boolean {
+    return (this.#flags & OWNED) !== 0
+  }
+
+  /** Whether pending entries keep the process alive. */
+  get refd(): boolean {
+    return (this.#flags & UNREFD) === 0
+  }
+
+  /** Whether a closure of `tryIo` or `asyncIo` runs now. */
+  get isInClosure(): boolean {
+    return (this.#flags & IN_CLOSURE) !== 0
+  }
+
+  set isInClosure(is: boolean) {
+    this.#flags = is ? this.#flags | IN_CLOSURE : this.#flags & ~IN_CLOSURE
   }
 
   /** Whether it ended. */
@@ -116,17 +154,16 @@ export class Registration {
 
   /** What is known ready, of the bits in `mask`. */
   ready(mask: number): number {
-    const words = this.#slots()
     const at = this.slot * STRIDE
-    return (words[at + READ_BITS]! | words[at + WRITE_BITS]!) & mask
+    return (slots[at + READ_BITS]! | slots[at + WRITE_BITS]!) & mask
   }
 
   get readTick(): number {
-    return this.#slots()[this.slot * STRIDE + READ_TICK]!
+    return slots[this.slot * STRIDE + READ_TICK]!
   }
 
   get writeTick(): number {
-    return this.#slots()[this.slot * STRIDE + WRITE_TICK]!
+    return slots[this.slot * STRIDE + WRITE_TICK]!
   }
 
   /**
@@ -136,11 +173,10 @@ export class Registration {
    */
   clear(bits: number, readTick: number, writeTick: number): void {
     if (this.isEnded) return
-    const words = this.#slots()
     const at = this.slot * STRIDE
-    if ((bits & READ_SIDE) !== 0 && words[at + READ_TICK] === readTick) words[at + READ_BITS]! &= ~(bits & READ_SIDE) | CLOSED
-    if ((bits & WRITE_SIDE) !== 0 && words[at + WRITE_TICK] === writeTick)
-      words[at + WRITE_BITS]! &= ~(bits & WRITE_SIDE) | CLOSED
+    if ((bits & READ_SIDE) !== 0 && slots[at + READ_TICK] === readTick) slots[at + READ_BITS]! &= ~(bits & READ_SIDE) | CLOSED
+    if ((bits & WRITE_SIDE) !== 0 && slots[at + WRITE_TICK] === writeTick)
+      slots[at + WRITE_BITS]! &= ~(bits & WRITE_SIDE) | CLOSED
     if (!this.reactor.edge) this.reactor.rearm(this)
   }
 
@@ -151,10 +187,9 @@ export class Registration {
   recheck(bits: number): number {
     if (this.isEnded) return 0
     const denied = bits & ~this.reactor.probe(this.fd, this.interest)
-    const words = this.#slots()
     const at = this.slot * STRIDE
-    words[at + READ_BITS]! &= ~denied
-    words[at + WRITE_BITS]! &= ~denied
+    slots[at + READ_BITS]! &= ~denied
+    slots[at + WRITE_BITS]! &= ~denied
     if (denied !== 0 && !this.reactor.edge) this.reactor.rearm(this)
     return this.ready(bits)
   }
@@ -162,29 +197,27 @@ export class Registration {
   /** Replaces what is known by what the kernel says now: how a level-triggered descriptor is asked. */
   refresh(): void {
     const bits = this.reactor.probe(this.fd, this.interest)
-    const words = this.#slots()
     const at = this.slot * STRIDE
-    const known = words[at + READ_BITS]! | words[at + WRITE_BITS]!
-    words[at + READ_BITS] = bits & READ_SIDE
-    words[at + WRITE_BITS] = bits & WRITE_SIDE
+    const known = slots[at + READ_BITS]! | slots[at + WRITE_BITS]!
+    slots[at + READ_BITS] = bits & READ_SIDE
+    slots[at + WRITE_BITS] = bits & WRITE_SIDE
     if (this.reactor.edge) return
     this.reactor.rearm(this)
-    this.#tell(bits & ~known)
+    this.tell(bits & ~known)
   }
 
   /** A oneshot registration is armed only for what is not known ready: what we learn ourselves brings no event any more. */
-  #tell(news: number): void {
-    const wanted = news & this.#slots()[this.slot * STRIDE + WANTED]!
+  private tell(news: number): void {
+    const wanted = news & slots[this.slot * STRIDE + WANTED]!
     if (wanted !== 0) for (const entry of this.matching(wanted)) this.reactor.park(entry)
   }
 
   /** Asks the native side for a read: the most bytes, and how. */
   startRead(reading: Reading, read: number): void {
-    const words = this.#slots()
     const at = this.slot * STRIDE
     this.reading = reading
-    words[at + READ] = read
-    words[at + WANTED]! |= READ_OP
+    slots[at + READ] = read
+    slots[at + WANTED]! |= READ_OP
     this.pending++
     if (this.refd) this.reactor.hold(1)
   }
@@ -194,23 +227,22 @@ export class Registration {
     this.reading = null
     this.pending--
     if (this.refd) this.reactor.release(1)
-    if (!this.isEnded) this.#slots()[this.slot * STRIDE + WANTED]! &= ~READ_OP
+    if (!this.isEnded) slots[this.slot * STRIDE + WANTED]! &= ~READ_OP
   }
 
   /** Whether the read was performed, and its result is on the way. */
   get hasRead(): boolean {
-    return this.#slots()[this.slot * STRIDE + READ] === 0
+    return slots[this.slot * STRIDE + READ] === 0
   }
 
   /** Adds closed states that were found by asking the kernel. */
   learnClosed(bits: number): void {
     const closed = bits & CLOSED & ~this.ready(CLOSED)
     if (closed === 0) return
-    const words = this.#slots()
     const at = this.slot * STRIDE
-    words[at + READ_BITS]! |= closed & READ_SIDE
-    words[at + WRITE_BITS]! |= closed & WRITE_SIDE
-    this.#tell(closed)
+    slots[at + READ_BITS]! |= closed & READ_SIDE
+    slots[at + WRITE_BITS]! |= closed & WRITE_SIDE
+    this.tell(closed)
   }
 
   /** Asks the kernel about `mask` upon an event that is not to be believed as it is. */
@@ -246,23 +278,25 @@ export class Registration {
       entry.end(this.ended)
       return
     }
-    entry.linked = true
-    entry.prev = this.#last
-    if (this.#last === null) this.#first = entry
-    else this.#last.next = entry
-    this.#last = entry
+    const first = this.#first
+    if (first === null) {
+      this.#first = entry.prev = entry
+    } else {
+      entry.prev = first.prev
+      first.prev!.next = entry
+      first.prev = entry
+    }
     this.pending++
-    this.#slots()[this.slot * STRIDE + WANTED]! |= entry.mask
+    slots[this.slot * STRIDE + WANTED]! |= entry.mask
     if (this.refd) this.reactor.hold(1)
   }
 
   unlink(entry: Entry): void {
     if (!entry.linked) return
-    entry.linked = false
-    if (entry.prev === null) this.#first = entry.next
-    else entry.prev.next = entry.next
-    if (entry.next === null) this.#last = entry.prev
-    else entry.next.prev = entry.prev
+    if (entry === this.#first) this.#first = entry.next
+    else entry.prev!.next = entry.next
+    const after = entry.next ?? this.#first
+    if (after !== null) after.prev = entry.prev
     entry.prev = null
     entry.next = null
     this.pending--
@@ -270,12 +304,12 @@ export class Registration {
     if (this.isEnded) return
     let wanted = this.reading === null ? 0 : READ_OP
     for (let other = this.#first; other !== null; other = other.next) wanted |= other.mask
-    this.#slots()[this.slot * STRIDE + WANTED] = wanted
+    slots[this.slot * STRIDE + WANTED] = wanted
   }
 
   /** The one entry there is, or null if there are none or several. */
   get only(): Entry | null {
-    return this.#first === this.#last ? this.#first : null
+    return this.#first?.next === null ? this.#first : null
   }
 
   /** All entries whose mask has something of `bits`. */
@@ -287,7 +321,7 @@ export class Registration {
 
   setRef(refd: boolean): void {
     if (refd === this.refd) return
-    this.refd = refd
+    this.#flags ^= UNREFD
     if (this.pending === 0) return
     if (refd) this.reactor.hold(this.pending)
     else this.reactor.release(this.pending)

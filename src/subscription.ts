@@ -5,54 +5,56 @@
  * @module
  */
 import { onAbort } from './abort.js'
+import type { AsyncFd } from './async-fd.js'
 import { captureContext, runElsewhere, runInContext } from './context.js'
 import { Ready } from './interest.js'
+import { AsyncFdReadyGuard } from './ready-guard.js'
 import { Entry, type Registration } from './registration.js'
-import type { Resolved } from './wait.js'
+
+const PARKED = 1
+const DISPOSED = 2
 
 /** Calls `listener` when ready, then once per event, and with `null` when the registration ends. */
-export class Subscription<O, G> extends Entry implements Disposable {
-  readonly #listener: (guard: G | null) => void
-  readonly #guard: Resolved<O, G>
+export class Subscription<T> extends Entry implements Disposable {
+  readonly #listener: (guard: AsyncFdReadyGuard<T> | null) => void
   readonly #context = captureContext('ASYNCFD_SUBSCRIPTION')
   #detachSignal: (() => void) | undefined
-  #parked = false
-  #disposed = false
+  #state = 0
 
   constructor(
     registration: Registration,
     mask: number,
-    listener: (guard: G | null) => void,
-    override readonly owner: O,
-    guard: Resolved<O, G>,
+    listener: (guard: AsyncFdReadyGuard<T> | null) => void,
+    override readonly owner: AsyncFd<T>,
     signal: AbortSignal | undefined,
   ) {
     super(registration, mask, owner)
     this.#listener = listener
-    this.#guard = guard
     if (signal?.aborted) return
     if (signal !== undefined) this.#detachSignal = onAbort(signal, () => this[Symbol.dispose]())
     registration.link(this)
     // With a level trigger the kernel tells what is ready by a new event.
     if (registration.level) this.askAgain()
-    else if (registration.ready(mask) !== 0) this.#park()
+    else if (registration.ready(mask) !== 0) this.park()
   }
 
   /** Fires in the next turn, once. */
-  #park(): void {
-    if (this.#parked) return
-    this.#parked = true
+  private park(): void {
+    if ((this.#state & PARKED) !== 0) return
+    this.#state |= PARKED
     this.registration.reactor.park(this)
   }
 
   override fire(bits: number): void {
-    this.#parked = false
+    this.#state &= ~PARKED
     const { registration } = this
     if (registration.level) registration.confirm(this.mask)
     const ready = ((registration.level ? 0 : bits) | registration.ready(this.mask)) & this.mask
     if (ready === 0) return
     try {
-      runInContext(this.#context, this.#listener as (guard: unknown) => void, undefined, [this.#guard(this.owner, ready)])
+      runInContext(this.#context, this.#listener as (guard: unknown) => void, undefined, [
+        new AsyncFdReadyGuard(this.owner, registration, ready),
+      ])
     } finally {
       if (this.linked && (registration.level || !registration.reactor.edge)) registration.reactor.askAfterBatch(this)
     }
@@ -71,7 +73,7 @@ export class Subscription<O, G> extends Entry implements Disposable {
       } catch {
         return // The descriptor was closed elsewhere: nothing more comes of it.
       }
-      if (registration.ready(this.mask) !== 0) this.#park()
+      if (registration.ready(this.mask) !== 0) this.park()
     } else if (!reactor.edge) {
       // A oneshot registration is armed only for what is not known ready, and what the kernel denies is not any more.
       let kernel: number
@@ -87,7 +89,7 @@ export class Subscription<O, G> extends Entry implements Disposable {
       const unread = kernel & this.mask & (Ready.READABLE | Ready.PRIORITY)
       if (unread !== 0 && registration.ready(Ready.READ_CLOSED) === 0) {
         registration.learnClosed(kernel)
-        this.#park()
+        this.park()
       }
     }
   }
@@ -95,13 +97,13 @@ export class Subscription<O, G> extends Entry implements Disposable {
   override end(): void {
     this.#detachSignal?.()
     queueMicrotask(() => {
-      if (!this.#disposed) runElsewhere(this.#context, this.#listener as (guard: unknown) => void, [null])
+      if ((this.#state & DISPOSED) === 0) runElsewhere(this.#context, this.#listener as (guard: unknown) => void, [null])
     })
   }
 
   /** Ends the subscription; the listener is not called again. */
   [Symbol.dispose](): void {
-    this.#disposed = true
+    this.#state |= DISPOSED
     this.#detachSignal?.()
     this.registration.unlink(this)
   }

@@ -15,7 +15,7 @@ export interface WheelTimer {
   /** @internal The drain that it was last submitted for; see {@link isFresh}. */
   drain: number
   /** @internal Whether it keeps the process alive while it runs. */
-  refd: boolean
+  readonly refd: boolean
   /** @internal The time has come. Runs in the turn; may throw what a listener throws. */
   fire(): void
   /** @internal Reads what {@link fire} will read. Many are due at once, far apart in memory: read ahead, the waiting overlaps. */
@@ -183,7 +183,7 @@ export class TimerQueue {
     this.ahead = seen
   }
 
-  setRef(timer: WheelTimer, refd: boolean): void {
+  setRef(timer: WheelTimer & { refd: boolean }, refd: boolean): void {
     if (timer.refd === refd) return
     timer.refd = refd
     // Not by its number alone: the methods of timers can be called on anything.

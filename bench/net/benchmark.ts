@@ -225,7 +225,7 @@ async function* idleConnections({ rounds }: Effort): AsyncGenerator<Group> {
     { name: ours, figure: bytes(ours), ...against(ours, awaited) },
     { name: '', figure: '', ...against(ours, theirs), bar: most(0.25) },
     { name: awaited, figure: bytes(awaited) },
-    { name: callback, figure: bytes(callback), ...against(callback, theirs) },
+    { name: callback, figure: bytes(callback), ...against(callback, theirs), bar: most(0.25) },
     { name: theirs, figure: bytes(theirs) },
     { name: loop, figure: bytes(loop), ...against(loop, theirs) },
   ]

@@ -93,7 +93,7 @@ export class Async<T = number> implements AsyncDisposable {
       interest: known?.interest ?? Interest.READABLE | Interest.WRITABLE | Interest.PRIORITY,
     })
     try {
-      this.port = new Port(asyncFd, known?.kind ?? Kind.of(asyncFd.fd), this)
+      this.port = new Port(asyncFd, known?.kind ?? Kind.of(asyncFd.fd))
     } catch (error) {
       asyncFd.intoInner()
       throw error
@@ -138,18 +138,23 @@ export class Async<T = number> implements AsyncDisposable {
    * const { fds } = await socket.readWith((inner) => sys.recvMsg(inner, [buffer], { maxFds: 1 }))
    */
   readWith<R>(fn: (inner: T) => NotPromise<R> | WouldBlock, options?: WaitOptions): Promise<R> {
-    return this.#with(Interest.READABLE, fn, options)
+    return Async.#with(this, Interest.READABLE, fn, options)
   }
 
   /** As {@link readWith}, for writing. */
   writeWith<R>(fn: (inner: T) => NotPromise<R> | WouldBlock, options?: WaitOptions): Promise<R> {
-    return this.#with(Interest.WRITABLE, fn, options)
+    return Async.#with(this, Interest.WRITABLE, fn, options)
   }
 
-  #with<R>(interest: number, fn: (inner: T) => NotPromise<R> | WouldBlock, options: WaitOptions | undefined): Promise<R> {
+  static #with<T, R>(
+    { port }: Async<T>,
+    interest: number,
+    fn: (inner: T) => NotPromise<R> | WouldBlock,
+    options: WaitOptions | undefined,
+  ): Promise<R> {
     if (typeof fn !== 'function') throw invalidArgType('fn', 'of type function', fn)
     if (options !== undefined) checkWaitOptions(options)
-    return this.port.with(interest, fn as (inner: T) => R | WouldBlock, options)
+    return port.with(interest, fn as (inner: T) => R | WouldBlock, options)
   }
 
   /**
@@ -221,19 +226,20 @@ export class Async<T = number> implements AsyncDisposable {
     return toDuplex(this.port, options)
   }
 
-  #readableStream: ReadableStream<Uint8Array> | undefined
-  #writableStream: WritableStream<Uint8Array> | undefined
+  #web: { readable?: ReadableStream<Uint8Array>; writable?: WritableStream<Uint8Array> } | undefined
 
   /** A web byte stream of what arrives; always the same. Cancelling it closes this. */
   get readableStream(): ReadableStream<Uint8Array> {
-    this.#readableStream ??= readableStream(this.port)
-    return this.#readableStream
+    this.#web ??= {}
+    this.#web.readable ??= readableStream(this.port)
+    return this.#web.readable
   }
 
   /** A web stream that writes; always the same. Closing it half-closes a socket, aborting it destroys this. */
   get writableStream(): WritableStream<Uint8Array> {
-    this.#writableStream ??= writableStream(this.port)
-    return this.#writableStream
+    this.#web ??= {}
+    this.#web.writable ??= writableStream(this.port)
+    return this.#web.writable
   }
 
   /**

@@ -93,7 +93,7 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
   }
 
   next(): Promise<IteratorResult<Buffer>> {
-    if (this.#lent !== null) this.#takeBack()
+    if (this.#lent !== null) this.takeBack()
     if (this.#done || this.#port.wasClosed) return Promise.resolve(this.end())
     return this.#port.receive(this.#size, this, this.#limits)
   }
@@ -121,11 +121,11 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
   }
 
   return(): Promise<IteratorResult<Buffer>> {
-    if (this.#lent !== null) this.#takeBack()
+    if (this.#lent !== null) this.takeBack()
     return Promise.resolve(this.end())
   }
 
-  #takeBack(): void {
+  private takeBack(): void {
     give(this.#lent!)
     this.#lent = null
   }

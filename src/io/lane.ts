@@ -12,6 +12,8 @@ import type { Side } from './kind.js'
 
 /** Operations of a lane that may complete at once in one iteration of the event loop; further ones take a turn each. */
 const AT_ONCE_PER_ITERATION = 64
+/** Room for that count. */
+const COUNT_BITS = 8
 
 /** Attempts an operation: its result, or `WouldBlock` if it has to be attempted again later. */
 export type Attempt<R> = () => R | WouldBlock
@@ -20,8 +22,8 @@ export class Lane {
   /** The last attempt found nothing to do, and no event has come since unless the readiness words say so. */
   #blocked = false
   #busy = false
-  #iteration = -1
-  #atOnce = 0
+  /** How many completed at once, and above {@link COUNT_BITS} in which iteration of the event loop, as far as there is room. */
+  #atOnce = -1
   /** Grows with what is transferred, and with each operation that begins to wait. */
   activity = 0
 
@@ -39,15 +41,15 @@ export class Lane {
 
   /** Whether an exclusive operation that begins now has to wait, as far as is known. */
   get mustWait(): boolean {
-    return !this.#busy && this.#isKnownBlocked()
+    return !this.#busy && this.isKnownBlocked()
   }
 
   /** Whether an exclusive operation may be attempted, as far as is known, and complete at once. Counts as one that does. */
   get isOpen(): boolean {
-    return !this.#busy && !this.#isKnownBlocked() && this.#mayCompleteAtOnce()
+    return !this.#busy && !this.isKnownBlocked() && this.mayCompleteAtOnce()
   }
 
-  #isKnownBlocked(): boolean {
+  private isKnownBlocked(): boolean {
     return this.#blocked && this.registration.ready(this.side.mask) === 0
   }
 
@@ -93,14 +95,14 @@ export class Lane {
 
   /** The first attempt: what it came to, or that it has to wait for an event, or, since there were too many, for a turn. */
   tryNow<R>(attempt: Attempt<R>, options: WaitOptions | undefined, exclusive: boolean): Promise<R> | 'wait' | 'park' {
-    if (exclusive && this.#busy) return Promise.reject(this.#refusal())
+    if (exclusive && this.#busy) return Promise.reject(this.refusal())
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason)
     const once = options?.timeout === 0
     // Looked at after the options, whose getters may have done anything.
     const { ended } = this.registration
     if (ended !== null) return Promise.reject(ended)
     if (once) this.doubt()
-    if (!this.#mayCompleteAtOnce() && !once) return 'park'
+    if (!this.mayCompleteAtOnce() && !once) return 'park'
     let result: R | WouldBlock
     try {
       result = attempt()
@@ -137,7 +139,7 @@ export class Lane {
     this.#blocked = false
   }
 
-  #refusal(): Error {
+  private refusal(): Error {
     const [what, again] = this.side.interest === Interest.READABLE ? ['read', 'reads'] : ['write', 'writes']
     return stateError(
       ErrorCode.BUSY,
@@ -147,13 +149,12 @@ export class Lane {
   }
 
   /** What is always ready never leaves the microtasks: now and then the event loop has its turn. */
-  #mayCompleteAtOnce(): boolean {
-    const iteration = this.registration.reactor.iteration
-    if (iteration !== this.#iteration) {
-      this.#iteration = iteration
-      this.#atOnce = 0
-    }
-    return this.#atOnce++ < AT_ONCE_PER_ITERATION
+  private mayCompleteAtOnce(): boolean {
+    const none = (this.registration.reactor.iteration & 0xffff) << COUNT_BITS
+    if (this.#atOnce >> COUNT_BITS !== none >> COUNT_BITS) this.#atOnce = none
+    if (this.#atOnce - none === AT_ONCE_PER_ITERATION) return false
+    this.#atOnce++
+    return true
   }
 }
 

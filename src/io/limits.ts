@@ -58,8 +58,8 @@ export class Limit extends BaseTimer {
     this.#phase = phase
     this.#ms = ms
     this.#next = next
-    this.#moved = this.#moves()
-    this.#arm(this.#since)
+    this.#moved = this.moves()
+    this.arm(this.#since)
   }
 
   /** Starts the limits of a stream. @returns the first of them */
@@ -80,25 +80,25 @@ export class Limit extends BaseTimer {
     }
   }
 
-  #arm(now: number): void {
+  private arm(now: number): void {
     const left = this.#ms - (now - this.#since)
     theReactor().timers.after(this, this.#phase === 'total' ? left : Math.min(left, this.#ms * LATE))
   }
 
   /** A number that changes when something moves, or begins. */
-  #moves(): number {
+  private moves(): number {
     const { received, sent } = this.#port.activity
     return this.#phase === 'read' ? received : this.#phase === 'write' ? sent : received + sent
   }
 
   /** Whether the limit is for what goes on now. */
-  get #applies(): boolean {
+  private get applies(): boolean {
     const { reading, writing } = this.#port.activity
     return this.#phase === 'read' ? reading : this.#phase === 'write' ? writing : true
   }
 
   /** Whether the peer has done its part, and we are behind. */
-  get #isReady(): boolean {
+  private get isReady(): boolean {
     const asked = this.#phase === 'write' ? Interest.WRITABLE : Interest.READABLE
     return this.#port.probe(asked)
   }
@@ -110,31 +110,31 @@ export class Limit extends BaseTimer {
       // What the loop was kept from gets its time, and no more.
       void theReactor()
         .turn()
-        .then(() => this.#end())
+        .then(() => this.end())
       return
     }
-    const moves = this.#moves()
+    const moves = this.moves()
     const moved = moves !== this.#moved
-    if (moved || !this.#applies || (now - this.#since >= this.#ms && this.#isReady)) {
+    if (moved || !this.applies || (now - this.#since >= this.#ms && this.isReady)) {
       this.#moved = moves
       this.#since = now
     }
     if (this.#phase !== 'read') {
-      this.#watch(moved, now)
+      this.watch(moved, now)
       if (now - this.#since >= this.#ms) this.#since = notSentSince(this.#port.fd, this.#since, now)
     }
-    if (now - this.#since >= this.#ms) this.#end()
-    else this.#arm(now)
+    if (now - this.#since >= this.#ms) this.end()
+    else this.arm(now)
   }
 
   /** Looks at what is left of what was written. */
-  #watch(moved: boolean, now: number): void {
+  private watch(moved: boolean, now: number): void {
     if (moved || this.#outflow === undefined) this.#outflow = Outflow.of(this.#port.fd)
     else if (this.#outflow?.look(this.#port.fd)) this.#since = now
     if (this.#outflow?.isOver) this.#outflow = null
   }
 
-  #end(): void {
+  private end(): void {
     // Taken away while the loop had its turn.
     if (this.#stopped) return
     const now = theReactor().now()

@@ -42,46 +42,43 @@ function sizeLeft(buffer: ArrayBufferView, offset: number, what: string): number
 
 /** It is itself the sink of reads into a buffer. */
 export class Port<T = unknown> implements Sink<number> {
-  readonly asyncFd: AsyncFd<T>
   readonly #input: Reader
   /** Made for the first write: much only ever listens. */
   #written: Lane | null = null
 
-  constructor(
-    asyncFd: AsyncFd<T>,
-    kind: Kind,
-    /** What stays reachable while something is pending. */
-    owner: unknown,
-  ) {
-    this.asyncFd = asyncFd
-    this.#input = new Reader(AsyncFd.registrationOf(asyncFd as AsyncFd<unknown>), kind.input, owner)
+  constructor(asyncFd: AsyncFd<T>, kind: Kind) {
+    this.#input = new Reader(AsyncFd.registrationOf(asyncFd as AsyncFd<unknown>), kind.input, asyncFd)
   }
 
-  #output(): Lane {
+  get asyncFd(): AsyncFd<T> {
+    return this.#input.owner as AsyncFd<T>
+  }
+
+  private output(): Lane {
     const { registration, side, owner } = this.#input
     this.#written ??= new Lane(registration, side.kind.output, owner)
     return this.#written
   }
 
-  #registration(): Registration {
+  private registration(): Registration {
     return this.#input.registration
   }
 
-  #isSocket(): boolean {
+  private isSocket(): boolean {
     return this.#input.side.kind.socket
   }
 
   get fd(): number {
-    return this.#registration().fd
+    return this.registration().fd
   }
 
   get closed(): boolean {
-    return this.#registration().isEnded
+    return this.registration().isEnded
   }
 
   /** Whether it was ended by its user, and not lost. */
   get wasClosed(): boolean {
-    return this.#registration().wasClosed
+    return this.registration().wasClosed
   }
 
   /** The number, as long as it is ours. Throws what ended it. */
@@ -92,21 +89,21 @@ export class Port<T = unknown> implements Sink<number> {
   }
 
   /** Why it cannot be used, as a rejection, or null. */
-  #refusal(): Promise<never> | null {
+  private refusal(): Promise<never> | null {
     const error = AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>)
     return error === null ? null : Promise.reject(error)
   }
 
   /** Calls a function of the user's until it does not block. */
   with<R>(interest: number, fn: (inner: T) => R | WouldBlock, options: WaitOptions | undefined): Promise<R> {
-    const refusal = this.#refusal()
+    const refusal = this.refusal()
     if (refusal !== null) return refusal
-    const lane = interest === Interest.READABLE ? this.#input : this.#output()
+    const lane = interest === Interest.READABLE ? this.#input : this.output()
     if (lane === this.#input && this.#left !== null) {
       return Promise.reject(invalidState('bytes of a read whose buffer was detached are left, which come first; read() them'))
     }
     const { inner } = this.asyncFd
-    const once = () => attempt(this.#registration(), inner, fn)
+    const once = () => attempt(this.registration(), inner, fn)
     // It may know better than the readiness words do: a library has bytes of its own.
     lane.doubt()
     return lane.run(() => lane.attempt(once), options, false)
@@ -122,7 +119,7 @@ export class Port<T = unknown> implements Sink<number> {
     check: () => void,
     options: WaitOptions | undefined,
   ): Promise<R> {
-    const lane = interest === Interest.READABLE ? this.#input : this.#output()
+    const lane = interest === Interest.READABLE ? this.#input : this.output()
     if (options === undefined && lane.isOpen && AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) === null) {
       let result: R | WouldBlock
       try {
@@ -134,18 +131,18 @@ export class Port<T = unknown> implements Sink<number> {
       if (result !== WouldBlock) return Promise.resolve(result)
     }
     check()
-    return this.#refusal() ?? lane.run(() => lane.attempt(call), options, false)
+    return this.refusal() ?? lane.run(() => lane.attempt(call), options, false)
   }
 
   read(buffer: ArrayBufferView, options: WaitOptions | undefined): Promise<number> {
-    const size = this.#sizeOf(buffer)
-    const refusal = this.#refusal()
+    const size = this.sizeOf(buffer)
+    const refusal = this.refusal()
     if (refusal !== null) return refusal
     if (size === 0) return Promise.resolve(0)
     // A second read is refused, and leaves the first alone.
     if (!this.#input.busy) this.#target = buffer
     // What is large is read to where it belongs, once it is there.
-    if (size > COPIED) return this.#input.run(() => this.#attemptRead(buffer), options, true)
+    if (size > COPIED) return this.#input.run(() => this.attemptRead(buffer), options, true)
     return this.#input.read(size, this, options)
   }
 
@@ -159,19 +156,19 @@ export class Port<T = unknown> implements Sink<number> {
    * Checks a buffer. Most readers use one over and over, and a look costs as much as the rest of a call: whether it is shared does
    * not change, whether it is detached shows in its length.
    */
-  #sizeOf(buffer: ArrayBufferView): number {
+  private sizeOf(buffer: ArrayBufferView): number {
     const quick = this.#target !== null && buffer === this.#target ? quickSize(buffer) : 0
     return quick > 0 ? quick : byteLengthOf('buffer', buffer)
   }
 
   attempt(): number | WouldBlock {
-    return this.#attemptRead(this.#target!)
+    return this.attemptRead(this.#target!)
   }
 
   bytes(block: Block, count: number): number {
     const buffer = this.#target!
     try {
-      if (this.#sizeOf(buffer) < count) throw invalidState('the buffer was shrunk while it was being read into')
+      if (this.sizeOf(buffer) < count) throw invalidState('the buffer was shrunk while it was being read into')
       copyTo(buffer, block, count)
       return count
     } catch (error) {
@@ -189,7 +186,7 @@ export class Port<T = unknown> implements Sink<number> {
 
   /** Reads at most `size` bytes, into a block that `sink` gives back. */
   receive<R>(size: number, sink: Sink<R>, options: WaitOptions | undefined): Promise<R> {
-    const refusal = this.#refusal()
+    const refusal = this.refusal()
     if (refusal !== null) return refusal
     return this.#input.read(size, sink, options)
   }
@@ -200,7 +197,7 @@ export class Port<T = unknown> implements Sink<number> {
     const block = sink.own ? takeOwn(size) : take()
     let count: number | WouldBlock
     try {
-      count = this.#attemptRead(size === block.bytes.length ? block.bytes : block.bytes.subarray(0, size))
+      count = this.attemptRead(size === block.bytes.length ? block.bytes : block.bytes.subarray(0, size))
     } catch (error) {
       giveUnseen(block)
       throw error
@@ -210,7 +207,7 @@ export class Port<T = unknown> implements Sink<number> {
     return count === 0 ? sink.end() : WouldBlock
   }
 
-  #attemptRead(buffer: ArrayBufferView): number | WouldBlock {
+  private attemptRead(buffer: ArrayBufferView): number | WouldBlock {
     const byteLength = sizeLeft(buffer, 0, 'read into')
     const left = this.#left
     if (left !== null) {
@@ -219,7 +216,7 @@ export class Port<T = unknown> implements Sink<number> {
       return count
     }
     return this.#input.attempt((fd) => {
-      if (this.#isSocket()) return recv(fd, buffer, 0, byteLength)
+      if (this.isSocket()) return recv(fd, buffer, 0, byteLength)
       try {
         return sysRead(fd, buffer, 0, byteLength)
       } catch (error) {
@@ -231,16 +228,16 @@ export class Port<T = unknown> implements Sink<number> {
 
   write(buffer: ArrayBufferView, options: WaitOptions | undefined): Promise<number> {
     const empty = byteLengthOf('buffer', buffer) === 0
-    const refusal = this.#refusal()
+    const refusal = this.refusal()
     if (refusal !== null) return refusal
     if (empty) return Promise.resolve(0)
-    return this.#output().run(() => this.#attemptWrite(buffer, 0), options, true)
+    return this.output().run(() => this.attemptWrite(buffer, 0), options, true)
   }
 
-  #attemptWrite(buffer: ArrayBufferView, offset: number): number | WouldBlock {
+  private attemptWrite(buffer: ArrayBufferView, offset: number): number | WouldBlock {
     const length = sizeLeft(buffer, offset, 'written')
-    return this.#output().attempt(
-      (fd) => (this.#isSocket() ? send(fd, buffer, offset, length) : sysWrite(fd, buffer, offset, length)),
+    return this.output().attempt(
+      (fd) => (this.isSocket() ? send(fd, buffer, offset, length) : sysWrite(fd, buffer, offset, length)),
       length,
     )
   }
@@ -250,21 +247,21 @@ export class Port<T = unknown> implements Sink<number> {
     const now = options === undefined ? this.writeNow(buffer) : 0
     if (now > 0 && now === buffer.byteLength) return Promise.resolve()
     const size = byteLengthOf('buffer', buffer)
-    const refusal = this.#refusal()
+    const refusal = this.refusal()
     if (refusal !== null) return refusal
     if (size === 0) return Promise.resolve()
     let written = Math.max(now, 0)
     const attemptAll = (): undefined | WouldBlock => {
       // A socket tells what became of it once: from then on it is EPIPE.
-      if (now < 0) failed(now, this.#isSocket() ? 'send' : 'write', this.fd, buffer, 0, undefined)
+      if (now < 0) failed(now, this.isSocket() ? 'send' : 'write', this.fd, buffer, 0, undefined)
       do {
-        const count = this.#attemptWrite(buffer, written)
+        const count = this.attemptWrite(buffer, written)
         if (typeof count !== 'number') return count
         written += count
       } while (written < size)
       return undefined
     }
-    const done = this.#output().run(attemptAll, options, true)
+    const done = this.output().run(attemptAll, options, true)
     if (written === size) return done
     return done.catch((error: unknown) => {
       if (error instanceof Error && error !== options?.signal?.reason) Object.assign(error, { bytesWritten: written })
@@ -274,23 +271,23 @@ export class Port<T = unknown> implements Sink<number> {
 
   /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look, or a negative errno. */
   writeNow(buffer: ArrayBufferView): number {
-    const output = this.#output()
+    const output = this.output()
     if (!ArrayBuffer.isView(buffer) || !output.isOpen || AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) !== null) return 0
     // No bytes at all would be an empty message to some.
-    const count = quickSize(buffer) === 0 ? 0 : (this.#isSocket() ? trySend : tryWrite)(this.fd, buffer)
+    const count = quickSize(buffer) === 0 ? 0 : (this.isSocket() ? trySend : tryWrite)(this.fd, buffer)
     if (count > 0) output.activity += count
     return count
   }
 
   /** Lets `ms` milliseconds pass, more than 0, unless it is closed before. */
   pause(ms: number, signal: AbortSignal | undefined): Promise<undefined> {
-    const refusal = this.#refusal()
-    return refusal ?? Pause.start(this.#registration(), this.asyncFd, ms, signal)
+    const refusal = this.refusal()
+    return refusal ?? Pause.start(this.registration(), this.asyncFd, ms, signal)
   }
 
   /** No more will be written. Half-closes a socket, and does nothing elsewhere. */
   finish(): void {
-    if (!this.closed && this.#isSocket()) shutdown(this.fd, constants.SHUT_WR)
+    if (!this.closed && this.isSocket()) shutdown(this.fd, constants.SHUT_WR)
   }
 
   /** Numbers that grow as bytes move, and whether an exclusive operation is pending. */
@@ -302,7 +299,7 @@ export class Port<T = unknown> implements Sink<number> {
   /** Whether the kernel says, now, that a direction is ready. */
   probe(interest: number): boolean {
     try {
-      return (this.#registration().reactor.probe(this.fd, interest) & readyMask(interest)) !== 0
+      return (this.registration().reactor.probe(this.fd, interest) & readyMask(interest)) !== 0
     } catch {
       return false // The descriptor is gone: the next call that uses it says so.
     }

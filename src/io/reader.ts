@@ -58,13 +58,13 @@ export class Reader extends Lane implements Reading, Parked {
       const { socket, shortIsAll } = this.side.kind
       const how = sink.own ? TELL : (socket ? BY_RECV : 0) | (shortIsAll ? SHORT_IS_ALL : 0)
       this.registration.startRead(this, size | how)
-      if (options !== undefined) this.#limit(options)
+      if (options !== undefined) this.limit(options)
       if (park) this.park(this)
     })
   }
 
   /** Getters of the options, and signals that are not the platform's, may throw, or close this. */
-  #limit(options: WaitOptions): void {
+  private limit(options: WaitOptions): void {
     let limits: Limits
     try {
       limits = new Limits(
@@ -72,14 +72,14 @@ export class Reader extends Lane implements Reading, Parked {
         (timeout, elapsed) => {
           this.doubt()
           this.fire()
-          if (this.linked && !this.#isOver()) this.#fail(expired(timeout, elapsed))
+          if (this.linked && !this.isOver()) this.fail(expired(timeout, elapsed))
         },
         (reason) => {
-          if (!this.#isOver()) this.#fail(reason)
+          if (!this.isOver()) this.fail(reason)
         },
       )
     } catch (error) {
-      if (this.linked) this.#fail(error)
+      if (this.linked) this.fail(error)
       return
     }
     if (this.linked) this.#limits = limits
@@ -87,11 +87,11 @@ export class Reader extends Lane implements Reading, Parked {
   }
 
   /** The read was performed, and its result is on the way: it wins over a deadline or an abort. */
-  #isOver(): boolean {
+  private isOver(): boolean {
     return this.registration.hasRead
   }
 
-  #detach(): void {
+  private detach(): void {
     this.#sink = null
     this.registration.endRead()
     this.release()
@@ -101,55 +101,55 @@ export class Reader extends Lane implements Reading, Parked {
     }
   }
 
-  #settle(value: unknown): void {
-    this.#detach()
+  private settle(value: unknown): void {
+    this.detach()
     this.#resolve!(value)
   }
 
   /** By the one function that is kept: a second one would take 64 bytes of every connection that waits. */
-  #reject(reason: unknown): void {
+  private reject(reason: unknown): void {
     this.#resolve!(Promise.reject(reason))
   }
 
-  #fail(reason: unknown): void {
-    this.#detach()
-    this.#reject(reason)
+  private fail(reason: unknown): void {
+    this.detach()
+    this.reject(reason)
   }
 
   complete(result: number, block: number): void {
     if (result > 0) {
       const sink = this.#sink!
       this.activity += result
-      this.#detach()
+      this.detach()
       let value: unknown
       try {
         value = sink.bytes(blockOf(block), result)
       } catch (error) {
-        this.#reject(error)
+        this.reject(error)
         return
       }
       this.#resolve!(value)
     } else if (result === ATTEMPT) this.fire()
-    else if (result === 0 || this.side.kind.isEnd(result)) this.#settle(this.#sink!.end())
-    else this.#fail(stacklessSystemError(-result, this.side.kind.socket ? 'recv' : 'read', this.registration.fd))
+    else if (result === 0 || this.side.kind.isEnd(result)) this.settle(this.#sink!.end())
+    else this.fail(stacklessSystemError(-result, this.side.kind.socket ? 'recv' : 'read', this.registration.fd))
   }
 
   /** Attempts it here: it was put off to a turn of its own, or the native side could not. */
   fire(): void {
-    if (this.#isOver()) return
+    if (this.isOver()) return
     let result: unknown
     try {
       result = this.#sink!.attempt(this.#size)
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
       return
     }
-    if (result !== WouldBlock) this.#settle(result)
+    if (result !== WouldBlock) this.settle(result)
   }
 
   end(error: unknown): void {
     const instead = this.#sink!.whenClosed?.()
-    if (instead === undefined) this.#fail(error)
-    else this.#settle(instead)
+    if (instead === undefined) this.fail(error)
+    else this.settle(instead)
   }
 }

@@ -88,7 +88,7 @@ export abstract class Socket implements AsyncDisposable {
   /** @internal Takes `fd` over, which is non-blocking, even if it throws. */
   constructor(fd: number) {
     this.#asyncFd = owning(fd, () => new AsyncFd(fd, { owned: true, interest: Interest.READABLE | Interest.WRITABLE }))
-    this.port = new Port(this.#asyncFd, Kind.socket, this)
+    this.port = new Port(this.#asyncFd, Kind.socket)
   }
 
   /** The descriptor. */

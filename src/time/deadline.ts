@@ -21,12 +21,10 @@ export class Deadline implements WheelTimer, Disposable {
   id = -1
   /** @internal */
   drain = -1
-  /** @internal */
-  refd = false
   #begun: number
   #ms: number
-  #expired = false
-  #controller: AbortController | undefined
+  /** Null once it has passed and nobody had asked for its signal. */
+  #controller: AbortController | null | undefined
 
   /** @internal */
   constructor(ms: number) {
@@ -36,18 +34,22 @@ export class Deadline implements WheelTimer, Disposable {
     reactor.timers.after(this, ms)
   }
 
+  /** @internal */
+  get refd(): boolean {
+    return false
+  }
+
   /** Aborted with a `TimeoutError` when the deadline passes. Made when it is first asked for. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#expired) this.#abort(this.#controller)
-    }
+    const passed = this.#controller === null
+    this.#controller ??= new AbortController()
+    if (passed) Deadline.#abort(this.#controller, this.#ms, this.#begun)
     return this.#controller.signal
   }
 
-  #abort(controller: AbortController): void {
-    const elapsed = Math.max(this.#ms, theReactor().now() - this.#begun)
-    controller.abort(timedOut(new TimeoutError(`the deadline of ${this.#ms} ms passed`, this.#ms, elapsed)))
+  static #abort(controller: AbortController, ms: number, begun: number): void {
+    const elapsed = Math.max(ms, theReactor().now() - begun)
+    controller.abort(timedOut(new TimeoutError(`the deadline of ${ms} ms passed`, ms, elapsed)))
   }
 
   /** Starts the time afresh, or another one. False, with no effect, once it has passed or was cancelled. */
@@ -67,13 +69,13 @@ export class Deadline implements WheelTimer, Disposable {
 
   /** Milliseconds left; 0 once it has passed, `Infinity` once it was cancelled. */
   get remaining(): number {
-    if (this.#expired) return 0
+    if (this.expired) return 0
     return this.id === -1 ? Infinity : Math.max(0, this.#begun + this.#ms - theReactor().now())
   }
 
   /** Whether it has passed. */
   get expired(): boolean {
-    return this.#expired
+    return this.#controller === null || this.#controller?.signal.aborted === true
   }
 
   /** It will not pass any more. */
@@ -88,8 +90,8 @@ export class Deadline implements WheelTimer, Disposable {
 
   /** @internal */
   fire(): void {
-    this.#expired = true
-    if (this.#controller !== undefined) this.#abort(this.#controller)
+    if (this.#controller) Deadline.#abort(this.#controller, this.#ms, this.#begun)
+    else this.#controller = null
   }
 
   /** As {@link cancel}. */

@@ -11,6 +11,7 @@ pub mod collector;
 pub mod error;
 pub mod interest;
 pub mod ops;
+mod owners;
 pub mod probe;
 pub mod reactor;
 pub mod readiness;

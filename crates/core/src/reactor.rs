@@ -2,7 +2,6 @@
 //!
 //! One per JS environment, touched on its thread only; a waiting thread shares nothing but the [`Collector`].
 
-use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use crate::collector::{Collector, Event};
 use crate::error::{Error, NotStarted, STALE};
 use crate::interest::{self, Bits, CLOSED, ERROR, INTERESTS, READ_CLOSED};
 use crate::ops::{self, Blocks, Outcome};
+use crate::owners::Owners;
 use crate::probe;
 use crate::readiness::Readiness;
 use crate::registration::{self, Key, Registration, Trigger, WAKE_KEY};
@@ -37,6 +37,9 @@ pub struct Metrics {
 
 /// Bytes that are read before JavaScript sees some of them.
 const BYTES_PER_BATCH: u32 = 128 * 1024;
+
+/// Registrations for which address space is set aside: memory is taken as they come, and what grows in place leaves no holes.
+const ROOM: usize = 16 * 1024;
 
 /// What somebody waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +64,7 @@ pub struct Reactor {
     registrations: Slab<Registration>,
     /// The slot that owns a number now. A slot whose descriptor was closed elsewhere and its number registered
     /// anew is absent, so that ending it cannot end the new one.
-    by_fd: HashMap<RawFd, u32>,
+    by_fd: Owners,
     next_generation: u32,
     trigger: Trigger,
     metrics: Metrics,
@@ -82,8 +85,8 @@ impl Reactor {
         Ok(Reactor {
             alarm,
             collector: Arc::new(Collector { poller: Arc::new(poller), waker }),
-            registrations: Slab::new(),
-            by_fd: HashMap::new(),
+            registrations: Slab::with_capacity(ROOM),
+            by_fd: Owners::default(),
             next_generation: 0,
             trigger,
             metrics: Metrics::default(),
@@ -133,7 +136,7 @@ impl Reactor {
         match registration::add(&self.collector.poller, fd, key, interest, self.trigger) {
             // Nobody here has the number: what the kernel still has is a ghost, of a descriptor that was closed before it
             // was deregistered, while a duplicate kept its file open, which is the file of this number again.
-            Err(Errno::EXIST) if !self.by_fd.contains_key(&fd) => {
+            Err(Errno::EXIST) if self.by_fd.get(fd).is_none() => {
                 registration::delete(&self.collector.poller, fd)?;
                 registration::add(&self.collector.poller, fd, key, interest, self.trigger)?;
             }
@@ -166,7 +169,7 @@ impl Reactor {
         if lost {
             return Ok(None);
         }
-        self.by_fd.remove(&fd);
+        self.by_fd.remove(fd);
         match registration::delete(&self.collector.poller, fd) {
             Ok(()) => Ok(Some(fd)),
             // Closed elsewhere (EBADF), or closed and its number given to a file we do not know (ENOENT).

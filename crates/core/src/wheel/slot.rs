@@ -61,7 +61,7 @@ impl Entry {
 }
 
 /// As many as a cache line holds beside the rest.
-const BLOCK: usize = 12;
+pub(super) const BLOCK: usize = 12;
 
 /// A piece of a list. It goes when its last timer does, so that none is ever empty.
 pub(super) struct Block {
