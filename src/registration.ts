@@ -79,8 +79,6 @@ export class Registration {
   declare readonly reactor: Reactor
   /** The first of the entries, in the order in which they were added. */
   #first: Entry | null = null
-  /** How many entries there are. */
-  pending = 0
   #ended: Error | (() => Error) | null = null
   /** The read that is asked for. */
   reading: Reading | null = null
@@ -130,6 +128,13 @@ export class Registration {
 
   set isInClosure(is: boolean) {
     this.#flags = is ? this.#flags | IN_CLOSURE : this.#flags & ~IN_CLOSURE
+  }
+
+  /** How many things are pending. */
+  get pending(): number {
+    let count = this.reading === null ? 0 : 1
+    for (let entry = this.#first; entry !== null; entry = entry.next) count++
+    return count
   }
 
   /** Whether it ended. */
@@ -218,14 +223,12 @@ export class Registration {
     this.reading = reading
     slots[at + READ] = read
     slots[at + WANTED]! |= READ_OP
-    this.pending++
     if (this.refd) this.reactor.hold(1)
   }
 
   /** It is over, or not wanted any more. */
   endRead(): void {
     this.reading = null
-    this.pending--
     if (this.refd) this.reactor.release(1)
     if (!this.isEnded) slots[this.slot * STRIDE + WANTED]! &= ~READ_OP
   }
@@ -286,7 +289,6 @@ export class Registration {
       first.prev!.next = entry
       first.prev = entry
     }
-    this.pending++
     slots[this.slot * STRIDE + WANTED]! |= entry.mask
     if (this.refd) this.reactor.hold(1)
   }
@@ -299,7 +301,6 @@ export class Registration {
     if (after !== null) after.prev = entry.prev
     entry.prev = null
     entry.next = null
-    this.pending--
     if (this.refd) this.reactor.release(1)
     if (this.isEnded) return
     let wanted = this.reading === null ? 0 : READ_OP
@@ -322,8 +323,9 @@ export class Registration {
   setRef(refd: boolean): void {
     if (refd === this.refd) return
     this.#flags ^= UNREFD
-    if (this.pending === 0) return
-    if (refd) this.reactor.hold(this.pending)
-    else this.reactor.release(this.pending)
+    const { pending } = this
+    if (pending === 0) return
+    if (refd) this.reactor.hold(pending)
+    else this.reactor.release(pending)
   }
 }

@@ -14,11 +14,13 @@ import { Entry, type Registration } from './registration.js'
 const PARKED = 1
 const DISPOSED = 2
 
+/** How those few that a signal may end let go of it. */
+const detachSignal = new WeakMap<object, () => void>()
+
 /** Calls `listener` when ready, then once per event, and with `null` when the registration ends. */
 export class Subscription<T> extends Entry implements Disposable {
   readonly #listener: (guard: AsyncFdReadyGuard<T> | null) => void
   readonly #context = captureContext('ASYNCFD_SUBSCRIPTION')
-  #detachSignal: (() => void) | undefined
   #state = 0
 
   constructor(
@@ -31,7 +33,11 @@ export class Subscription<T> extends Entry implements Disposable {
     super(registration, mask, owner)
     this.#listener = listener
     if (signal?.aborted) return
-    if (signal !== undefined) this.#detachSignal = onAbort(signal, () => this[Symbol.dispose]())
+    if (signal !== undefined)
+      detachSignal.set(
+        this,
+        onAbort(signal, () => this[Symbol.dispose]()),
+      )
     registration.link(this)
     // With a level trigger the kernel tells what is ready by a new event.
     if (registration.level) this.askAgain()
@@ -95,7 +101,7 @@ export class Subscription<T> extends Entry implements Disposable {
   }
 
   override end(): void {
-    this.#detachSignal?.()
+    detachSignal.get(this)?.()
     queueMicrotask(() => {
       if ((this.#state & DISPOSED) === 0) runElsewhere(this.#context, this.#listener as (guard: unknown) => void, [null])
     })
@@ -104,7 +110,7 @@ export class Subscription<T> extends Entry implements Disposable {
   /** Ends the subscription; the listener is not called again. */
   [Symbol.dispose](): void {
     this.#state |= DISPOSED
-    this.#detachSignal?.()
+    detachSignal.get(this)?.()
     this.registration.unlink(this)
   }
 }
