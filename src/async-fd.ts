@@ -418,7 +418,9 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
       )
         continue
       registration.unlink(entry)
-      entry.end(stateError(ErrorCode.INTEREST, `the interest of fd ${this.fd} no longer includes what was waited for`, this.fd))
+      entry.end(() =>
+        stateError(ErrorCode.INTEREST, `the interest of fd ${this.fd} no longer includes what was waited for`, this.fd),
+      )
     }
     // What is not asked for any more is not kept up to date.
     const dropped = (READ_SIDE | WRITE_SIDE) & ~asked

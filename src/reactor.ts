@@ -180,7 +180,7 @@ export class Reactor {
   }
 
   /**
-   * Ends a registration and everything that waits on it with `error`. True if the number was still the registration's
+   * Ends a registration and everything that waits on it with `error`, a function if its user closed it. True if the number was still the registration's
    * own, so that closing it closes nobody else's file.
    */
   deregister(registration: Registration, error: Error | (() => Error)): boolean {
@@ -191,11 +191,12 @@ export class Reactor {
     this.#registrations[registration.slot] = undefined
     this.#live--
     this.whenEnded?.(registration)
+    const why = () => registration.ended
     for (const entry of registration.matching(-1)) {
       registration.unlink(entry)
-      entry.end(registration.ended!)
+      entry.end(why)
     }
-    registration.reading?.end(registration.ended!)
+    registration.reading?.end(why)
     return own
   }
 

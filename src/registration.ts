@@ -36,8 +36,8 @@ export interface Parked {
 export interface Reading {
   /** It came to `result` bytes in a block of the pool, to a negative errno, or to `ATTEMPT`. */
   complete(result: number, block: number): void
-  /** The registration ended. */
-  end(error: unknown): void
+  /** The registration ended; an error is made only for who asks why, as it costs more than all else of a close. */
+  end(why: () => unknown): void
 }
 
 /** Something that waits on a registration: a promise, a subscription or a waker. */
@@ -62,8 +62,8 @@ export abstract class Entry implements Parked {
   /** What an entry that stays has to do for its next event. Throws nothing. */
   askAgain(): void {}
 
-  /** The registration ended. May throw what a listener throws. */
-  abstract end(error: unknown): void
+  /** As {@link Reading.end}. May throw what a listener throws. */
+  abstract end(why: () => unknown): void
 }
 
 /** Beside the bits of an interest. */
@@ -144,10 +144,11 @@ export class Registration {
 
   /** Whether it was ended by its user, and not lost. */
   get wasClosed(): boolean {
-    return (this.ended as AsyncFdError | null)?.code === ErrorCode.CLOSED
+    const ended = this.#ended
+    return typeof ended === 'function' || (ended as AsyncFdError | null)?.code === ErrorCode.CLOSED
   }
 
-  /** Why it ended, once it has. Made when first asked for: an error costs more than all else of a close. */
+  /** Why it ended, once it has. That its user closed it is made an error when first asked for. */
   get ended(): Error | null {
     if (typeof this.#ended === 'function') this.#ended = this.#ended()
     return this.#ended
@@ -277,8 +278,8 @@ export class Registration {
 
   /** Adds a waiting entry. One that comes after the end, since a getter of its options closed the AsyncFd, ends at once. */
   link(entry: Entry): void {
-    if (this.ended !== null) {
-      entry.end(this.ended)
+    if (this.isEnded) {
+      entry.end(() => this.ended)
       return
     }
     const first = this.#first

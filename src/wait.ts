@@ -79,7 +79,7 @@ export abstract class Pending<R> extends Entry {
     this.#limits = new Limits(
       options,
       (timeout, elapsed) => this.expire(timeout, elapsed),
-      (reason) => this.end(reason),
+      (reason) => this.fail(reason),
     )
   }
 
@@ -91,9 +91,13 @@ export abstract class Pending<R> extends Entry {
     this.#limits?.stop()
   }
 
-  override end(error: unknown): void {
+  override end(why: () => unknown): void {
+    this.fail(why())
+  }
+
+  private fail(reason: unknown): void {
     this.detach()
-    this.reject(error)
+    this.reject(reason)
   }
 }
 

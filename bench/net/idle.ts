@@ -45,18 +45,12 @@ async function streams(serve: (stream: import('asyncfd/net').TcpStream) => unkno
 }
 
 async function descriptors(serve: (peer: number) => unknown): Promise<void> {
-  const { AsyncFd, Interest } = await import('asyncfd')
-  const sys = await import('asyncfd/sys')
-  const listener = sys.socket(sys.constants.AF_INET, sys.constants.SOCK_STREAM)
-  sys.bind(listener, { address: '127.0.0.1', port: 0 })
-  sys.listen(listener)
-  new AsyncFd(listener, { owned: true }).subscribe(Interest.READABLE, () => {
-    for (let peer = sys.accept(listener); typeof peer === 'number'; peer = sys.accept(listener)) {
-      connections++
-      serve(peer)
-    }
+  const { descriptors } = await import('./descriptors.js')
+  const port = descriptors((peer) => {
+    connections++
+    serve(peer)
   })
-  announce((sys.localAddress(listener) as { port: number }).port)
+  announce(port)
 }
 
 function sockets(serve: (socket: Socket) => unknown): void {

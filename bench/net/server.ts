@@ -35,13 +35,12 @@ async function streams(serve: (stream: import('asyncfd/net').TcpStream) => Promi
 async function callbacks(): Promise<void> {
   const { AsyncFd, Interest } = await import('asyncfd')
   const sys = await import('asyncfd/sys')
-  const { TcpListener } = await import('asyncfd/net')
-  const listener = await TcpListener.bind('127.0.0.1:0')
-  announce(listener.localAddress.port)
+  const { descriptors } = await import('./descriptors.js')
+  const { IPPROTO_TCP, TCP_NODELAY } = sys.constants
   const buffer = Buffer.allocUnsafeSlow(SIZE)
-  for await (const stream of listener.incoming()) {
-    stream.setNoDelay()
-    const fd = new AsyncFd(stream.intoInner(), { owned: true })
+  const port = descriptors((peer) => {
+    sys.setSocketOption(peer, IPPROTO_TCP, TCP_NODELAY, true)
+    const fd = new AsyncFd(peer, { owned: true })
     /** What did not go out yet. */
     let rest: Buffer | null = null
     const pump = (): void => {
@@ -69,7 +68,8 @@ async function callbacks(): Promise<void> {
         fd.close()
       }
     })
-  }
+  })
+  announce(port)
 }
 
 interface BunSocket {

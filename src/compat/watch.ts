@@ -152,7 +152,7 @@ export class Watch extends Entry {
     reactor.park(this)
   }
 
-  override end(error: unknown): void {
-    this.#watcher.lost(this, error)
+  override end(why: () => unknown): void {
+    this.#watcher.lost(this, why())
   }
 }

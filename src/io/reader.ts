@@ -147,9 +147,9 @@ export class Reader extends Lane implements Reading, Parked {
     if (result !== WouldBlock) this.settle(result)
   }
 
-  end(error: unknown): void {
+  end(why: () => unknown): void {
     const instead = this.#sink!.whenClosed?.()
-    if (instead === undefined) this.fail(error)
+    if (instead === undefined) this.fail(why())
     else this.settle(instead)
   }
 }
