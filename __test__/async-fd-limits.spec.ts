@@ -5,17 +5,12 @@
  */
 import { getEventListeners } from 'node:events'
 import { AsyncFd, Interest, reactor, TimeoutError, WouldBlock } from 'asyncfd'
-import { drain, feed, isPending, noLeaks, pipe, settled, take, turns, watch } from './helpers/fixtures.js'
+import { block, drain, feed, isPending, noLeaks, pipe, settled, take, turns, watch } from './helpers/fixtures.js'
 import test from './helpers/test.js'
 
 const { READABLE } = Interest
 
 noLeaks(test)
-
-/** Blocks the event loop, as a busy application does. */
-function block(ms: number): void {
-  for (const end = performance.now() + ms; performance.now() < end; );
-}
 
 for (const timeout of [0.25, 1, 1.5, 2, 7, 20]) {
   test(`a timeout of ${timeout} ms is not early, and its error says what happened`, async (t) => {

@@ -8,7 +8,8 @@ import { createServer } from 'node:net'
 import { type DiagnosticEvents, reactor } from 'asyncfd'
 import { lookupHost, TcpListener, type TcpListenOptions, TcpStream } from 'asyncfd/net'
 import * as sys from 'asyncfd/sys'
-import { isPending, noLeaks, refusedAddress, settled } from './helpers/fixtures.js'
+import { sleep } from 'asyncfd/time'
+import { block, isPending, noLeaks, refusedAddress, settled } from './helpers/fixtures.js'
 import test, { type ExecutionContext } from './helpers/test.js'
 
 type T = ExecutionContext<unknown>
@@ -122,6 +123,25 @@ test('refused: the error names what was to be reached', async (t) => {
     ],
   )
   t.regex(all!.message, /127\.0\.0\.1.*127\.0\.0\.2/)
+})
+
+test('a blocked event loop does not make the limit accuse a peer that was there in time', async (t) => {
+  const listener = await listen(t)
+  for (const signal of [undefined, new AbortController().signal]) {
+    const connecting = TcpStream.connect(listener.localAddress, { timeout: 5, signal })
+    block(20)
+    t.false(closing(t, await connecting).closed)
+  }
+})
+
+test('a limit, or an abort, that comes after the connection is none of its business', async (t) => {
+  const listener = await listen(t)
+  const controller = new AbortController()
+  const stream = closing(t, await TcpStream.connect(listener.localAddress, { timeout: 100, signal: controller.signal }))
+  await sleep(150)
+  controller.abort()
+  await settled()
+  t.false(stream.closed)
 })
 
 test('the first address that answers is taken, whichever families come first', async (t) => {

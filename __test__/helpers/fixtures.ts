@@ -198,6 +198,11 @@ export async function isPending(promise: Promise<unknown>): Promise<boolean> {
   return pending
 }
 
+/** Blocks the event loop, as a busy application does. */
+export function block(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
 /** Fails the file if its tests leave registrations or pending waits behind. */
 export function noLeaks(test: TestFn): void {
   test.after.always('nothing stays registered or pending', (t) => {

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { setImmediate } from 'node:timers'
+import { onAbort } from '../abort.js'
 import { type StopDeadline, startDeadline } from '../deadline.js'
 import { connecting } from '../diagnostics.js'
 import { type AsyncFdError, systemError } from '../errors.js'
@@ -10,7 +12,6 @@ import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
 import { constants } from '../sys/constants.js'
 import { getSocketOption } from '../sys/option.js'
-import { sleep } from '../time/sleep.js'
 import { expired, type WaitOptions } from '../wait.js'
 
 /** How long an attempt has to itself before the next address is tried beside it: RFC 8305's "Connection Attempt Delay". */
@@ -27,6 +28,7 @@ export interface Attempt<S> {
 
 /** Families take turns, as one of them may lead nowhere: RFC 8305, section 4. The first address stays the first. */
 export function interleaved(addresses: readonly InetAddress[]): InetAddress[] {
+  if (addresses.length < 2) return [...addresses]
   const first = addresses.filter(({ family }) => family === addresses[0]!.family)
   const second = addresses.filter(({ family }) => family !== addresses[0]!.family)
   return Array.from({ length: Math.max(first.length, second.length) }, (_, i) => [first[i], second[i]])
@@ -64,28 +66,44 @@ export function rest({ signal, timeout }: WaitOptions, begun: number): WaitOptio
   return { signal, timeout: Math.max(0, timeout - (theReactor().now() - begun)) }
 }
 
-/** Rejects when the limits of `options` are reached before `work` is over, and then calls `giveUp`, as when `work` fails. */
-export async function within<R>(work: Promise<R>, { signal, timeout = Infinity }: WaitOptions, giveUp?: () => void): Promise<R> {
+/**
+ * Rejects when the limits of `options` are reached before `work` is over, and then calls `giveUp`, as when `work` fails. What was
+ * over in time, while the event loop was blocked, has its turn to say so.
+ */
+export function within<R>(
+  work: Promise<R>,
+  { signal, timeout = Infinity }: WaitOptions,
+  giveUp: () => void = () => {},
+): Promise<R> {
   if (signal === undefined && timeout === Infinity) return work
-  const over = new AbortController()
-  const begun = theReactor().now()
-  const limit = sleep(timeout, {
-    signal: signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]),
-    ref: false,
+  return new Promise((resolve, reject) => {
+    let stopDeadline: StopDeadline | undefined
+    let detachSignal: (() => void) | undefined
+    const over = () => {
+      stopDeadline?.()
+      detachSignal?.()
+    }
+    const fail = (reason: unknown) => {
+      over()
+      giveUp()
+      reject(reason)
+    }
+    work.then((result) => {
+      over()
+      resolve(result)
+    }, fail)
+    if (signal?.aborted) {
+      fail(signal.reason)
+      return
+    }
+    if (signal !== undefined) detachSignal = onAbort(signal, () => fail(signal.reason))
+    if (timeout === Infinity) return
+    stopDeadline = startDeadline(timeout, (elapsed) => {
+      void theReactor()
+        .turn()
+        .then(() => setImmediate(fail, expired(timeout, elapsed)))
+    })
   })
-  const late = limit.then(
-    () => Promise.reject(expired(timeout, Math.max(timeout, theReactor().now() - begun))),
-    (reason) => (over.signal.aborted ? new Promise<never>(() => {}) : Promise.reject(reason)),
-  )
-  try {
-    return await Promise.race([work, late])
-  } catch (error) {
-    giveUp?.()
-    throw error
-  } finally {
-    over.abort()
-    work.catch(() => {})
-  }
 }
 
 /** Attempts at all addresses of a name. */

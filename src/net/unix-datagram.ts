@@ -8,7 +8,6 @@ import type { SocketAddressInput, UnixAddress } from '../sys/address.js'
 import { byteLengthOf, isUint8Array } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
 import { connect, sendTo } from '../sys/socket.js'
-import { sleep } from '../time/sleep.js'
 import { expired, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import { checkTransfer, recvMessage, recvMessageFrom, sendMessage } from './message.js'
@@ -46,9 +45,6 @@ export interface UnixReceived {
  * const { bytes } = await receiver.recvFrom(buffer)
  */
 export class UnixDatagram extends UnixSocket {
-  /** Aborted when it ends, if somebody pauses. */
-  #ended: AbortController | undefined
-
   /**
    * Binds to a path, or an abstract name, which begins with `'\0'`. A file that is there already, in use or not, is `EADDRINUSE`.
    *
@@ -130,18 +126,7 @@ export class UnixDatagram extends UnixSocket {
       if (sent !== WouldBlock) return sent as number
       const elapsed = theReactor().now() - begun
       if (elapsed >= timeout) throw expired(timeout, elapsed)
-      await this.#pause(Math.min(pause, timeout - elapsed), signal)
-    }
-  }
-
-  /** Ends when this does, too. */
-  async #pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    this.#ended ??= new AbortController()
-    const ended = this.#ended.signal
-    try {
-      await sleep(ms, { signal: signal === undefined ? ended : AbortSignal.any([signal, ended]) })
-    } catch (error) {
-      if (!ended.aborted) throw error
+      await this.port.pause(Math.min(pause, timeout - elapsed), signal)
     }
   }
 
@@ -152,18 +137,5 @@ export class UnixDatagram extends UnixSocket {
       bytes,
       address: address as UnixReceived['address'],
     }))
-  }
-
-  /** As {@link close}. */
-  override destroy(): void {
-    super.destroy()
-    this.#ended?.abort()
-  }
-
-  /** Gives the descriptor away, and the file that it is bound to stays. What is pending rejects with `ERR_ASYNCFD_CLOSED`. */
-  override intoInner(): number {
-    const fd = super.intoInner()
-    this.#ended?.abort()
-    return fd
   }
 }
