@@ -156,13 +156,13 @@ export function systemError(errno: number, syscall: string, fd?: number, hint?: 
   return error
 }
 
-/** As {@link systemError}, for what is not of anybody's call: there is no stack worth the time it takes to walk. */
-export function stacklessSystemError(errno: number, syscall: string, fd: number): AsyncFdError {
+/** Makes an error without a stack: to walk one takes longer than all else. */
+export function stackless<E extends Error>(make: () => E): E {
   const { stackTraceLimit } = Error
   // An assignment would throw where Error is frozen.
   Reflect.set(Error, 'stackTraceLimit', 0)
   try {
-    return systemError(errno, syscall, fd)
+    return make()
   } finally {
     Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   }

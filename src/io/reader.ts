@@ -4,7 +4,7 @@
  * @module
  */
 import { ATTEMPT, BY_RECV, READ_OP, SHORT_IS_ALL, TELL } from '../board.js'
-import { stacklessSystemError } from '../errors.js'
+import { stackless, systemError } from '../errors.js'
 import type { Parked, Reading } from '../registration.js'
 import { expired, Limits, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
@@ -131,7 +131,7 @@ export class Reader extends Lane implements Reading, Parked {
       this.#resolve!(value)
     } else if (result === ATTEMPT) this.fire()
     else if (result === 0 || this.side.kind.isEnd(result)) this.settle(this.#sink!.end())
-    else this.fail(stacklessSystemError(-result, this.side.kind.socket ? 'recv' : 'read', this.registration.fd))
+    else this.fail(stackless(() => systemError(-result, this.side.kind.socket ? 'recv' : 'read', this.registration.fd)))
   }
 
   /** Attempts it here: it was put off to a turn of its own, or the native side could not. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { timedOut } from '../diagnostics.js'
-import { invalidArgType, TimeoutError } from '../errors.js'
+import { invalidArgType, stackless, TimeoutError } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { BaseTimer } from '../timer-queue.js'
 import { checkDuration, checkInstant } from './check.js'
@@ -69,7 +69,7 @@ function limited<R>(begun: number, deadline: number, work: Work<R>, caller: (...
     throw invalidArgType('work', 'a promise or a function that returns one', work)
   }
   const ms = Math.max(0, deadline - begun)
-  const error = new TimeoutError(`not done within ${ms} ms`, ms, ms)
+  const error = stackless(() => new TimeoutError(`not done within ${ms} ms`, ms, ms))
   Error.captureStackTrace?.(error, caller)
   return new Limit<R>(begun, error).run(deadline, work)
 }
