@@ -15,33 +15,39 @@ import type { Idle, Read, Response, Write } from './traffic-limits.js'
 /** Beside another: of the end of an event's only listener streams of Node's tell nothing. */
 const SECOND = () => {}
 
+/** Shared, as most have nothing to undo. */
+const NOTHING: readonly never[] = []
+
+/** Whose ear it is. */
+interface Owner {
+  /** The socket was told to connect, with these arguments. */
+  connecting(args: readonly unknown[]): void
+  /** Somebody took all listeners away, ours too. */
+  listenAgain(): void
+}
+
 export class Ear implements Hearer {
   readonly #socket: Socket
-  readonly #connecting: (...args: unknown[]) => void
-  readonly #restore: () => void
+  readonly #owner: Owner
   #idle: Idle | undefined
   #response: Response | undefined
   #read: Read | undefined
   #write: Write | undefined
-  readonly #undo: (() => void)[] = []
+  #undo: readonly (() => void)[] = NOTHING
   #ended = false
 
-  /**
-   * `connecting` is called when the socket was told to connect, with what it was told; `restore` when somebody took all listeners away,
-   * ours too.
-   */
-  constructor(socket: Socket, connecting: (...args: unknown[]) => void, restore: () => void) {
+  constructor(socket: Socket, owner: Owner) {
     this.#socket = socket
-    this.#connecting = connecting
-    this.#restore = restore
+    this.#owner = owner
   }
 
   /** Whom to tell. */
-  set(limits: ReadonlyMap<Phase, Limit>): void {
-    this.#idle = limits.get('idle') as Idle | undefined
-    this.#response = limits.get('response') as Response | undefined
-    this.#read = limits.get('read') as Read | undefined
-    this.#write = limits.get('write') as Write | undefined
+  set(limits: readonly Limit[]): void {
+    const find = (phase: Phase) => limits.find((limit) => limit.phase === phase)
+    this.#idle = find('idle') as Idle | undefined
+    this.#response = find('response') as Response | undefined
+    this.#read = find('read') as Read | undefined
+    this.#write = find('write') as Write | undefined
   }
 
   /** Waits until the socket is told to connect. */
@@ -73,10 +79,11 @@ export class Ear implements Hearer {
     if (handle == null) return
     const resting = write?.rests ? write : undefined
     const told = {
-      reads: receives ? [response].filter((limit) => limit !== undefined) : undefined,
-      writes: writes ? [idle, response, resting].filter((limit) => limit !== undefined) : undefined,
+      owner: this,
+      reads: receives ? [response].filter((limit) => limit !== undefined).slice() : undefined,
+      writes: writes ? [idle, response, resting].filter((limit) => limit !== undefined).slice() : undefined,
     }
-    if (receives || writes) hearHandle(handle, this, told)
+    if (receives || writes) hearHandle(handle, told)
     else unhearHandle(handle, this)
   }
 
@@ -113,11 +120,13 @@ export class Ear implements Hearer {
     const restore = () => {
       if (this.#ended) return
       listen()
-      this.#restore()
+      this.#owner.listenAgain()
       this.#takenOver()
     }
     listen()
-    this.#undo.push(() => socket.off('removeListener', onRemoved).off('newListener', SECOND).off('newListener', onListener))
+    this.#undo = this.#undo.concat(() =>
+      socket.off('removeListener', onRemoved).off('newListener', SECOND).off('newListener', onListener),
+    )
   }
 
   #takenOver(): void {
@@ -158,7 +167,7 @@ export class Ear implements Hearer {
     if (end === undefined) return
     this.#hearsAbove = true
     this.#isOwn = false
-    this.#undo.push(end)
+    this.#undo = this.#undo.concat(end)
   }
 
   /** Bun and Deno count nothing of what is written above, but they show who writes. */
@@ -169,7 +178,7 @@ export class Ear implements Hearer {
     this.#received = this.#socket.bytesRead
     hear(above, 'packets', this)
     hear(above, 'written', this)
-    this.#undo.push(() => unhear(above, this))
+    this.#undo = this.#undo.concat(() => unhear(above, this))
     if (isHandshaking(above)) this.onWritten() // It begins with a word of ours.
   }
 
@@ -198,7 +207,7 @@ export class Ear implements Hearer {
   }
 
   onConnecting(...args: unknown[]): void {
-    this.#connecting(...args)
+    this.#owner.connecting(args)
   }
 
   end(): void {
@@ -206,6 +215,7 @@ export class Ear implements Hearer {
     const { _handle: handle } = inside(this.#socket)
     if (ON_NODE && handle != null) unhearHandle(handle, this)
     unhear(this.#socket, this)
-    for (const undo of this.#undo.splice(0)) undo()
+    for (const undo of this.#undo) undo()
+    this.#undo = NOTHING
   }
 }

@@ -32,6 +32,8 @@ const STAGES: Record<Phase, readonly Stage[]> = {
 /** What tells that a socket goes on to its next stage. What a client takes away of these is made up for at the next packet. */
 const EVENTS = ['lookup', 'connectionAttempt', 'connect', 'secureConnect', 'secure', 'close'] as const
 
+const NOWHERE: Peer = Object.freeze({})
+
 /**
  * The limits of one socket, until it closes or they are taken away.
  *
@@ -42,35 +44,28 @@ const EVENTS = ['lookup', 'connectionAttempt', 'connect', 'secureConnect', 'secu
  */
 export class TimeoutGuard implements Disposable {
   readonly #socket: Socket
-  #limits = new Map<Phase, Limit>()
-  #phases: Limits = {}
+  /** There are as many guards as connections: what few of them have is made when it is needed. Lists are made by `concat`, with room for no more. */
+  #limits: readonly Limit[] = []
   #lookedUp = false
-  #peer: Peer = {}
+  #peer: Peer = NOWHERE
   /** Where to it was told to connect, for runtimes that do not tell where it tries. */
   #target: Peer
-  readonly #attempts: ConnectAttempt[]
+  #attempts: ConnectAttempt[] | undefined
   readonly #context = captureContext('Timeout')
   readonly #ear: Ear
   #isOpen = false
   #hearsResume = false
   /** Listeners, to be taken back when it ends. */
-  readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = []
+  #listeners: readonly [event: string, listener: (...args: unknown[]) => void][] = []
   #ended = false
   /** @internal When the connection's life began, if it has. */
   begun: number | undefined
 
   /** @internal */
-  constructor(socket: Socket, limits: Limits, begun?: number, attempts: ConnectAttempt[] = [], target: Peer = {}) {
+  constructor(socket: Socket, limits: Limits, begun?: number, attempts?: ConnectAttempt[], target: Peer = NOWHERE) {
     this.#socket = socket
     this.#target = target
-    this.#ear = new Ear(
-      socket,
-      (...args) => {
-        this.#target = targetIn(args)
-        this.sync()
-      },
-      () => this.#listenAgain(),
-    )
+    this.#ear = new Ear(socket, this)
     this.begun = begun
     this.#attempts = attempts
     this.#set(limits)
@@ -82,7 +77,7 @@ export class TimeoutGuard implements Disposable {
       this.sync()
       // What waited for the connection is written by other listeners of the same event.
       queueMicrotask(() => {
-        for (const limit of this.#limits.values()) if (limit.running) limit.look()
+        for (const limit of this.#limits) if (limit.running) limit.look()
       })
     }
     for (const event of isConnected ? ['close'] : EVENTS) this.#listen(event, sync)
@@ -98,10 +93,11 @@ export class TimeoutGuard implements Disposable {
     this.#listen('connectionAttempt', (address: string, port: number) => {
       this.#lookedUp = true
       this.#peer = { address, port }
+      this.#attempts ??= []
       this.#attempts.push({ address, port })
     })
     this.#listen('connectionAttemptFailed', (address: string, port: number, _family: number, error: Error) => {
-      const attempt = this.#attempts.find((one) => one.address === address && one.port === port && one.error === undefined)
+      const attempt = this.#attempts?.find((one) => one.address === address && one.port === port && one.error === undefined)
       if (attempt !== undefined) attempt.error = error
     })
   }
@@ -109,10 +105,17 @@ export class TimeoutGuard implements Disposable {
   #listen(event: string, listener: (...args: never[]) => void): void {
     const heard = listener as (...args: unknown[]) => void
     this.#socket.on(event, heard)
-    this.#listeners.push([event, heard])
+    this.#listeners = this.#listeners.concat([[event, heard]])
   }
 
-  #listenAgain(): void {
+  /** @internal The socket was told to connect. */
+  connecting(args: readonly unknown[]): void {
+    this.#target = targetIn(args)
+    this.sync()
+  }
+
+  /** @internal Somebody took all listeners away. */
+  listenAgain(): void {
     for (const [event, listener] of this.#listeners) {
       if (!this.#socket.listeners(event).includes(listener)) this.#socket.on(event, listener)
     }
@@ -121,7 +124,7 @@ export class TimeoutGuard implements Disposable {
 
   /** The limits in milliseconds; those that are off are left out. */
   get phases(): Phases {
-    return Object.fromEntries(Object.entries(this.#phases).filter(([, ms]) => ms > 0))
+    return Object.fromEntries(this.#limits.map(({ phase, ms }) => [phase, ms]))
   }
 
   /**
@@ -144,18 +147,22 @@ export class TimeoutGuard implements Disposable {
   #set(limits: Limits): void {
     for (const phase of PHASES) {
       const ms = limits[phase]
-      if (ms === undefined || ms === (this.#phases[phase] ?? 0)) continue
-      this.#phases = { ...this.#phases, [phase]: ms }
-      this.#limits.get(phase)?.stop()
-      this.#limits.delete(phase)
-      if (ms > 0) this.#limits.set(phase, this.#limit(phase, ms))
+      const before = this.#find(phase)
+      if (ms === undefined || ms === (before?.ms ?? 0)) continue
+      before?.stop()
+      const others = this.#limits.filter((limit) => limit !== before)
+      this.#limits = others.concat(ms > 0 ? [this.#limit(phase, ms)] : [])
     }
-    if (!this.#hearsResume && this.#limits.has('read')) {
+    if (!this.#hearsResume && this.#find('read') !== undefined) {
       this.#hearsResume = true
-      this.#listen('resume', () => (this.#limits.get('read') as Read | undefined)?.resumed())
+      this.#listen('resume', () => (this.#find('read') as Read | undefined)?.resumed())
     }
     this.#ear.set(this.#limits)
     if (this.#isOpen) this.#ear.open()
+  }
+
+  #find(phase: Phase): Limit | undefined {
+    return this.#limits.find((limit) => limit.phase === phase)
   }
 
   #limit(phase: Phase, ms: number): Limit {
@@ -204,9 +211,9 @@ export class TimeoutGuard implements Disposable {
       this.#isOpen = true
       this.#ear.open()
     }
-    for (const [phase, limit] of this.#limits) {
-      const runs = STAGES[phase].includes(stage)
-      if (runs && !limit.running) limit.start(phase === 'total' ? this.begun : undefined)
+    for (const limit of this.#limits) {
+      const runs = STAGES[limit.phase].includes(stage)
+      if (runs && !limit.running) limit.start(limit.phase === 'total' ? this.begun : undefined)
       else if (!runs && limit.running) limit.stop()
     }
   }
@@ -226,7 +233,7 @@ export class TimeoutGuard implements Disposable {
     const socket = this.#socket
     const { remoteAddress: address, remotePort: port } = socket
     const peer = address === undefined ? { ...this.#target, ...this.#peer } : { address, port }
-    const error = exceeded(limit, elapsed, loopDelay, peer, this.#attempts.length > 0 ? this.#attempts : undefined)
+    const error = exceeded(limit, elapsed, loopDelay, peer, this.#attempts?.length ? this.#attempts : undefined)
     this.#end()
     const destroy = () => void socket.destroy(error)
     if (this.#context === null) destroy()
@@ -236,9 +243,10 @@ export class TimeoutGuard implements Disposable {
   #end(): void {
     if (this.#ended) return
     this.#ended = true
-    for (const limit of this.#limits.values()) limit.stop()
+    for (const limit of this.#limits) limit.stop()
     this.#ear.end()
-    for (const [event, listener] of this.#listeners.splice(0)) this.#socket.off(event, listener)
+    for (const [event, listener] of this.#listeners) this.#socket.off(event, listener)
+    this.#listeners = []
   }
 }
 

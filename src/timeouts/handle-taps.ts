@@ -20,14 +20,15 @@ export interface HearsWrites {
   wrote(): void
 }
 
-/** Whom one owner has told. With nobody in `reads` what comes leaves its mark all the same, unless it is left out. */
+/** Whom `owner` has told. With nobody in `reads` what comes leaves its mark all the same, unless it is left out. */
 export interface Told {
+  readonly owner: object
   readonly reads?: readonly HearsReads[] | undefined
   readonly writes?: readonly HearsWrites[] | undefined
 }
 
 interface Heard {
-  readonly owners: Map<object, Told>
+  all: readonly Told[]
   /** What was put in the place of the handle's own function. */
   onread?: ReadTap
 }
@@ -57,9 +58,10 @@ interface HeardHandle extends Handle {
 export const cameTo = (handle: Handle): Stamp | null => (handle as Partial<HeardHandle>)[CAME] ?? null
 
 /** Has those of `told` hear of a handle, beside the others; instead of those that the same owner named before. */
-export function hearHandle(handle: Handle, owner: object, told: Told): void {
+export function hearHandle(handle: Handle, told: Told): void {
   const heard = heardOf(handle as HeardHandle)
-  heard.owners.set(owner, told)
+  // A list by `concat` has no room for more, and there are as many as connections.
+  heard.all = heard.all.filter(({ owner }) => owner !== told.owner).concat(told)
   tell(handle as HeardHandle, heard)
   if (told.reads !== undefined) hearReads(handle, heard)
   if (told.writes !== undefined && !hearsWrites(handle)) {
@@ -69,7 +71,7 @@ export function hearHandle(handle: Handle, owner: object, told: Told): void {
 
 function heardOf(handle: HeardHandle): Heard {
   if (handle[HEARD] === undefined) {
-    handle[HEARD] = { owners: new Map() }
+    handle[HEARD] = { all: [] }
     handle[CAME] = null
     handle[READS] = null
     handle[WRITES] = null
@@ -78,20 +80,24 @@ function heardOf(handle: HeardHandle): Heard {
 }
 
 /** Mostly there is one to be told, and it is told without a detour. */
-function tell(handle: HeardHandle, { owners }: Heard): void {
-  const all = [...owners.values()]
-  const reads = all.flatMap((told) => told.reads ?? [])
-  const writes = all.flatMap((told) => told.writes ?? [])
-  handle[READS] = reads.length > 1 ? { came: () => reads.forEach((one) => void one.came()) } : (reads[0] ?? null)
-  handle[WRITES] = writes.length > 1 ? { wrote: () => writes.forEach((one) => void one.wrote()) } : (writes[0] ?? null)
+function tell(handle: HeardHandle, { all }: Heard): void {
+  const reads = all.flatMap(({ reads = [] }) => reads)
+  const writes = all.flatMap(({ writes = [] }) => writes)
+  handle[READS] = together(reads, (each) => ({ came: () => each.forEach((one) => void one.came()) }))
+  handle[WRITES] = together(writes, (each) => ({ wrote: () => each.forEach((one) => void one.wrote()) }))
+}
+
+function together<H>(hearers: readonly H[], all: (each: readonly H[]) => H): H | null {
+  return hearers.length > 1 ? all(hearers.slice()) : (hearers[0] ?? null)
 }
 
 /** Ends {@link hearHandle}. Somebody else's on top of ours stays, and ours below it, which tells nobody. */
 export function unhearHandle(handle: Handle, owner: object): void {
   const heard = (handle as Partial<HeardHandle>)[HEARD]
-  if (heard?.owners.delete(owner) !== true) return
+  if (!heard?.all.some((told) => told.owner === owner)) return
+  heard.all = heard.all.filter((told) => told.owner !== owner).slice()
   tell(handle as HeardHandle, heard)
-  if (heard.owners.size > 0) return
+  if (heard.all.length > 0) return
   if (hearsWrites(handle)) Object.setPrototypeOf(handle, Object.getPrototypeOf(Object.getPrototypeOf(handle)))
   if (heard.onread === undefined || handle.onread !== heard.onread.tap) return
   handle.onread = heard.onread.own
