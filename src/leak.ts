@@ -1,9 +1,8 @@
 /**
  * `AsyncFd`s that are garbage before they were closed: they are deregistered, and the first is reported.
  *
- * What a `FinalizationRegistry` keeps of an object is larger than all that an idle connection has of ours, and takes longer than a
- * short one's registration. So nothing is watched before a garbage collection found it with nothing pending, and alive: until then its
- * registration keeps it.
+ * What a `FinalizationRegistry` keeps of an `AsyncFd` is larger than that is, and takes as long as to register it. So nothing is watched
+ * before a garbage collection found it with nothing pending: until then its registration keeps it.
  *
  * @module
  */
