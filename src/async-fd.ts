@@ -179,7 +179,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   }
 
   /** @internal Why it cannot be used, or null. A mistake in how it is used is thrown by the caller, a state is reported as a call's result. */
-  static unusable(asyncFd: AsyncFd<unknown>): Error | null {
+  static unusable<T>(asyncFd: AsyncFd<T>): Error | null {
     const registration = asyncFd.#registration
     const { ended } = registration
     if (ended !== null) return ended
@@ -197,11 +197,11 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   }
 
   /** @internal For what is built on it. */
-  static registrationOf(fd: AsyncFd<unknown>): Registration {
+  static registrationOf<T>(fd: AsyncFd<T>): Registration {
     return fd.#registration
   }
 
-  static #check(asyncFd: AsyncFd<unknown>): void {
+  static #check<T>(asyncFd: AsyncFd<T>): void {
     const error = AsyncFd.unusable(asyncFd)
     if (error !== null) throw error
   }
@@ -214,7 +214,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     const registration = asyncFd.#registration
     checkAsked(registration, interest)
     if (options !== undefined) checkWaitOptions(options)
-    const error = AsyncFd.unusable(asyncFd as AsyncFd<unknown>)
+    const error = AsyncFd.unusable(asyncFd)
     if (error !== null) return Promise.reject(error)
     return Wait.start(registration, readyMask(interest), options, asyncFd, AsyncFd.#guard<T>)
   }
@@ -244,7 +244,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   hangup(options?: WaitOptions): Promise<void> {
     checkAsked(this.#registration, 0)
     if (options !== undefined) checkWaitOptions(options)
-    const error = AsyncFd.unusable(this as AsyncFd<unknown>)
+    const error = AsyncFd.unusable(this)
     if (error !== null) return Promise.reject(error)
     try {
       // A hang-up can end without an event (a FIFO's new writer), so one seen earlier is not believed.
@@ -294,7 +294,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   tryIo<R>(interest: number, fn: (inner: T) => NotPromise<R> | WouldBlock): R | WouldBlock {
     checkAsked(this.#registration, checkInterest(interest))
     checkFunction('fn', fn)
-    AsyncFd.#check(this as AsyncFd<unknown>)
+    AsyncFd.#check(this)
     const registration = this.#registration
     if (registration.level) registration.refresh()
     const ready = registration.ready(readyMask(interest))
@@ -365,7 +365,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   static #poll<T>(asyncFd: AsyncFd<T>, interest: number, waker: () => void): AsyncFdReadyGuard<T> | null {
     checkFunction('waker', waker)
     checkAsked(asyncFd.#registration, interest)
-    AsyncFd.#check(asyncFd as AsyncFd<unknown>)
+    AsyncFd.#check(asyncFd)
     const registration = asyncFd.#registration
     if (registration.level) registration.refresh()
     const mask = readyMask(interest)
@@ -396,7 +396,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     checkAsked(this.#registration, checkInterest(interest))
     checkFunction('listener', listener)
     if (options !== undefined) checkWaitOptions(options)
-    AsyncFd.#check(this as AsyncFd<unknown>)
+    AsyncFd.#check(this)
     return new Subscription(this.#registration, readyMask(interest), listener, this, options?.signal)
   }
 
@@ -406,7 +406,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    */
   setInterest(interest: number): void {
     checkInterest(interest)
-    AsyncFd.#check(this as AsyncFd<unknown>)
+    AsyncFd.#check(this)
     const registration = this.#registration
     registration.reactor.setInterest(registration, interest)
     const asked = readyMask(interest)
@@ -433,15 +433,15 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
    * @returns whether it became readable within `timeout` milliseconds (default: for ever)
    */
   readableSync(options?: Pick<WaitOptions, 'timeout'>): boolean {
-    return AsyncFd.#sync(this as AsyncFd<unknown>, Interest.READABLE, options)
+    return AsyncFd.#sync(this, Interest.READABLE, options)
   }
 
   /** As {@link readableSync}, for writing. */
   writableSync(options?: Pick<WaitOptions, 'timeout'>): boolean {
-    return AsyncFd.#sync(this as AsyncFd<unknown>, Interest.WRITABLE, options)
+    return AsyncFd.#sync(this, Interest.WRITABLE, options)
   }
 
-  static #sync(asyncFd: AsyncFd<unknown>, interest: number, options: Pick<WaitOptions, 'timeout'> | undefined): boolean {
+  static #sync<T>(asyncFd: AsyncFd<T>, interest: number, options: Pick<WaitOptions, 'timeout'> | undefined): boolean {
     if (options !== undefined) checkWaitOptions(options)
     checkAsked(asyncFd.#registration, interest)
     AsyncFd.#check(asyncFd)
@@ -452,18 +452,18 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
 
   /** Deregisters and gives `inner` back, open and free to be registered again. Pending waits reject. */
   intoInner(): T {
-    AsyncFd.#check(this as AsyncFd<unknown>)
+    AsyncFd.#check(this)
     deregister(this.#registration, 'taken apart by intoInner()')
     return this.#inner
   }
 
   /** Deregisters; `inner` is ended too if it is owned. Pending and later waits reject with `ERR_ASYNCFD_CLOSED`. Idempotent. */
   close(): void {
-    AsyncFd.closeWith(this as AsyncFd<unknown>, undefined)
+    AsyncFd.closeWith(this, undefined)
   }
 
   /** @internal As `close`; what is pending, and what comes later, rejects with `error`. */
-  static closeWith(asyncFd: AsyncFd<unknown>, error: Error | undefined): void {
+  static closeWith<T>(asyncFd: AsyncFd<T>, error: Error | undefined): void {
     if (asyncFd.closed) return
     const own = deregister(asyncFd.#registration, 'closed', error)
     const inner = asyncFd.#inner

@@ -180,8 +180,8 @@ export class Reactor {
   }
 
   /**
-   * Ends a registration and everything that waits on it with `error`, a function if its user closed it. True if the number was still the registration's
-   * own, so that closing it closes nobody else's file.
+   * Ends a registration and everything that waits on it with `error`, a function if its user closed it. True if the number was still
+   * the registration's own, so that closing it closes nobody else's file.
    */
   deregister(registration: Registration, error: Error | (() => Error)): boolean {
     if (registration.isEnded) return false

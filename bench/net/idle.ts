@@ -46,11 +46,12 @@ async function streams(serve: (stream: import('asyncfd/net').TcpStream) => unkno
 
 async function descriptors(serve: (peer: number) => unknown): Promise<void> {
   const { descriptors } = await import('./descriptors.js')
-  const port = descriptors((peer) => {
-    connections++
-    serve(peer)
-  })
-  announce(port)
+  announce(
+    descriptors((peer) => {
+      connections++
+      serve(peer)
+    }),
+  )
 }
 
 function sockets(serve: (socket: Socket) => unknown): void {

@@ -47,7 +47,7 @@ export class Port<T = unknown> implements Sink<number> {
   #written: Lane | null = null
 
   constructor(asyncFd: AsyncFd<T>, kind: Kind) {
-    this.#input = new Reader(AsyncFd.registrationOf(asyncFd as AsyncFd<unknown>), kind.input, asyncFd)
+    this.#input = new Reader(AsyncFd.registrationOf(asyncFd), kind.input, asyncFd)
   }
 
   get asyncFd(): AsyncFd<T> {
@@ -83,14 +83,14 @@ export class Port<T = unknown> implements Sink<number> {
 
   /** The number, as long as it is ours. Throws what ended it. */
   get open(): number {
-    const error = AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>)
+    const error = AsyncFd.unusable(this.asyncFd)
     if (error !== null) throw error
     return this.fd
   }
 
   /** Why it cannot be used, as a rejection, or null. */
   private refusal(): Promise<never> | null {
-    const error = AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>)
+    const error = AsyncFd.unusable(this.asyncFd)
     return error === null ? null : Promise.reject(error)
   }
 
@@ -120,7 +120,7 @@ export class Port<T = unknown> implements Sink<number> {
     options: WaitOptions | undefined,
   ): Promise<R> {
     const lane = interest === Interest.READABLE ? this.#input : this.output()
-    if (options === undefined && lane.isOpen && AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) === null) {
+    if (options === undefined && lane.isOpen && AsyncFd.unusable(this.asyncFd) === null) {
       let result: R | WouldBlock
       try {
         result = lane.attempt(call)
@@ -272,7 +272,7 @@ export class Port<T = unknown> implements Sink<number> {
   /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look, or a negative errno. */
   writeNow(buffer: ArrayBufferView): number {
     const output = this.output()
-    if (!ArrayBuffer.isView(buffer) || !output.isOpen || AsyncFd.unusable(this.asyncFd as AsyncFd<unknown>) !== null) return 0
+    if (!ArrayBuffer.isView(buffer) || !output.isOpen || AsyncFd.unusable(this.asyncFd) !== null) return 0
     // No bytes at all would be an empty message to some.
     const count = quickSize(buffer) === 0 ? 0 : (this.isSocket() ? trySend : tryWrite)(this.fd, buffer)
     if (count > 0) output.activity += count
@@ -323,6 +323,6 @@ export class Port<T = unknown> implements Sink<number> {
   /** Ends it: what is pending, and what comes later, rejects with `error`. */
   destroy(error?: Error): void {
     this.#limits?.stop()
-    AsyncFd.closeWith(this.asyncFd as AsyncFd<unknown>, error)
+    AsyncFd.closeWith(this.asyncFd, error)
   }
 }

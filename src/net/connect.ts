@@ -4,7 +4,6 @@
  * @module
  */
 import { setImmediate } from 'node:timers'
-import { onAbort } from '../abort.js'
 import { type StopDeadline, startDeadline } from '../deadline.js'
 import { connecting } from '../diagnostics.js'
 import { type AsyncFdError, systemError } from '../errors.js'
@@ -12,7 +11,7 @@ import { theReactor } from '../reactor.js'
 import type { InetAddress } from '../sys/address.js'
 import { constants } from '../sys/constants.js'
 import { getSocketOption } from '../sys/option.js'
-import { expired, type WaitOptions } from '../wait.js'
+import { expired, Limits, type WaitOptions } from '../wait.js'
 
 /** How long an attempt has to itself before the next address is tried beside it: RFC 8305's "Connection Attempt Delay". */
 const ATTEMPT_DELAY_MS = 250
@@ -77,13 +76,14 @@ export function within<R>(
 ): Promise<R> {
   if (signal === undefined && timeout === Infinity) return work
   return new Promise((resolve, reject) => {
-    let stopDeadline: StopDeadline | undefined
-    let detachSignal: (() => void) | undefined
+    let limits: Limits | undefined
+    let isOver = false
     const over = () => {
-      stopDeadline?.()
-      detachSignal?.()
+      isOver = true
+      limits?.stop()
     }
     const fail = (reason: unknown) => {
+      if (isOver) return
       over()
       giveUp()
       reject(reason)
@@ -96,13 +96,23 @@ export function within<R>(
       fail(signal.reason)
       return
     }
-    if (signal !== undefined) detachSignal = onAbort(signal, () => fail(signal.reason))
-    if (timeout === Infinity) return
-    stopDeadline = startDeadline(timeout, (elapsed) => {
+    const expire = (elapsed: number) => {
+      const late = () => {
+        // Made for nobody it would be told of all the same.
+        if (!isOver) fail(expired(timeout, elapsed))
+      }
       void theReactor()
         .turn()
-        .then(() => setImmediate(fail, expired(timeout, elapsed)))
-    })
+        .then(() => setImmediate(late))
+    }
+    try {
+      limits = new Limits({ signal, timeout }, (_, elapsed) => expire(elapsed), fail)
+    } catch (error) {
+      fail(error) // A signal that is not the platform's.
+      return
+    }
+    // What waits for nothing has this turn of the loop all the same.
+    if (timeout === 0) startDeadline(0, expire)
   })
 }
 

@@ -20,3 +20,7 @@ pub mod sys;
 pub mod timers;
 mod waker;
 pub mod wheel;
+
+/// Registrations, and timers, for which address space is set aside: memory is taken as they come, and what grows in place leaves no
+/// holes.
+const ROOM: usize = 16 * 1024;

@@ -22,13 +22,13 @@ impl Owners {
 
     /// Gives `fd`, which is not negative, to `slot`; returns the one that had it.
     pub fn insert(&mut self, fd: RawFd, slot: u32) -> Option<u32> {
-        let before = self.get(fd);
         let (page, at) = place(fd)?;
         if page >= self.pages.len() {
             self.pages.resize(page + 1, None);
         }
-        self.pages[page].get_or_insert_with(|| Box::new([NOBODY; PAGE]))[at] = slot;
-        before
+        let page = self.pages[page].get_or_insert_with(|| Box::new([NOBODY; PAGE]));
+        let before = std::mem::replace(&mut page[at], slot);
+        (before != NOBODY).then_some(before)
     }
 
     /// Nobody has `fd` any more.

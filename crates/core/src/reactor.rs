@@ -38,9 +38,6 @@ pub struct Metrics {
 /// Bytes that are read before JavaScript sees some of them.
 const BYTES_PER_BATCH: u32 = 128 * 1024;
 
-/// Registrations for which address space is set aside: memory is taken as they come, and what grows in place leaves no holes.
-const ROOM: usize = 16 * 1024;
-
 /// What somebody waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
@@ -85,7 +82,7 @@ impl Reactor {
         Ok(Reactor {
             alarm,
             collector: Arc::new(Collector { poller: Arc::new(poller), waker }),
-            registrations: Slab::with_capacity(ROOM),
+            registrations: Slab::with_capacity(crate::ROOM),
             by_fd: Owners::default(),
             next_generation: 0,
             trigger,

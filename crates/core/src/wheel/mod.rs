@@ -31,9 +31,6 @@ use slot::{Blocks, Entry, Slot, Taken};
 /// Ticks in a millisecond.
 pub const TICKS_PER_MS: u64 = 16;
 
-/// Timers for which address space is set aside: memory is taken as they come, and what grows in place leaves no holes.
-const ROOM: usize = 16 * 1024;
-
 /// The wheel. It has no clock: the caller says what time it is.
 pub struct Wheel {
     /// The present. No timer is due before it, and of every level above the lowest the slot it lies in is empty: what
@@ -69,8 +66,8 @@ impl Wheel {
         Wheel {
             cursor: now,
             levels: std::array::from_fn(|_| Level::default()),
-            blocks: Blocks::with_capacity(ROOM / slot::BLOCK),
-            entries: Vec::with_capacity(ROOM),
+            blocks: Blocks::with_capacity(crate::ROOM / slot::BLOCK),
+            entries: Vec::with_capacity(crate::ROOM),
             len: 0,
             next_sequence: 0,
             cascading: None,
