@@ -187,6 +187,12 @@ export declare function sysPoll(fds: Int32Array, timeoutMs: number): number
 export declare function sysReadv(fd: number, views: ReadonlyArray<ArrayBufferView>): number
 
 /**
+ * Receives at most `max` datagrams, `stride` bytes of `memory` for each. Writes how long each is to `lengths`, and who
+ * sent it to `blocks`: how many came, or `-errno`.
+ */
+export declare function sysRecvMany(fd: number, memory: Uint8Array, stride: number, max: number, lengths: Int32Array, blocks: Uint8Array): number
+
+/**
  * `recvmsg(2)`. Writes descriptors to `fds` (as many as there is room for are taken), other control messages to
  * `control`, the sender to `block`, and to `meta` the flags, the number of descriptors and the length of the control
  * messages. A count or `-errno`.
@@ -195,6 +201,9 @@ export declare function sysRecvMsg(fd: number, views: ReadonlyArray<ArrayBufferV
 
 /** `getpeername(2)`: writes the address; 0 or `-errno`. */
 export declare function sysRemoteAddress(fd: number, block: Uint8Array): number
+
+/** Sends each of the views, at most 64, to the address of its block, if that holds one: how many were taken, or `-errno`. */
+export declare function sysSendMany(fd: number, views: ReadonlyArray<ArrayBufferView>, blocks: Uint8Array): number
 
 /** `sendmsg(2)` with `MSG_NOSIGNAL`: a count or `-errno`. */
 export declare function sysSendMsg(fd: number, views: ReadonlyArray<ArrayBufferView>, flags: number, fds: Int32Array, control: Uint8Array, block: Uint8Array | null): number

@@ -248,6 +248,17 @@ export const natives: Record<string, Op> = {
     args: () => [fd('dgram', 'udp', 'stream'), ...part(), num(...FLAGS), addressBlock()],
     after: countInside('native.sysRecvFrom'),
   },
+  sysRecvMany: {
+    weight: 2,
+    args: () => [
+      fd('dgram', 'udp', 'seqpacket'),
+      chance(0.6) ? new Uint8Array(4096) : aView(),
+      num(64, 100, 0, 65_600),
+      num(8, 64, 0, 65),
+      room(8),
+      chance(0.7) ? new Uint8Array(148 * 8) : addressBlock(),
+    ],
+  },
   sysRecvMsg: {
     weight: 3,
     args: () => [
@@ -273,6 +284,14 @@ export const natives: Record<string, Op> = {
       Int32Array.from({ length: chance(0.5) ? 0 : below(5) }, () => fd()),
       controlMessages(),
       chance(0.6) ? null : addressBlock(),
+    ],
+  },
+  sysSendMany: {
+    weight: 2,
+    args: () => [
+      fd('dgram', 'udp', 'seqpacket'),
+      someViews(),
+      Buffer.concat(Array.from({ length: below(6) }, () => (chance(0.5) ? new Uint8Array(148) : addressBlock()))),
     ],
   },
   sysSendTo: { weight: 2, args: () => [fd('dgram', 'udp'), ...part(), num(0, 0, 0x40), addressBlock()] },

@@ -249,6 +249,14 @@ const methods: Record<string, Method> = {
   sendTo: { weight: 3, args: () => [buffer(), pick([inet, unix, rawAddress, junk])(), ...limits()] },
   recvFrom: { weight: 2, args: transfer },
   peekFrom: { args: transfer },
+  recvMany: { weight: 2, args: () => choose<unknown[]>([], [{ ...waitOptions(false), max: num(1, 8, 64) }], [junk()]) },
+  sendMany: {
+    weight: 2,
+    args: () => [
+      chance(0.95) ? Array.from({ length: below(100) }, () => ({ data: buffer(), address: choose(undefined, inet()) })) : junk(),
+      ...limits(),
+    ],
+  },
   setBroadcast: { args: () => choose([], [yes()]) },
   setMulticastTtl: { args: () => [num(0, 1)] },
   setMulticastLoop: { args: () => choose([], [yes()]) },

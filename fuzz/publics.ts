@@ -151,6 +151,7 @@ const watched: Record<string, Op> = {
   readv: { weight: 2, args: () => [fdSource('reader', 'stream'), someViews()] },
   recv: { weight: 3, args: () => [fdSource(...SOCKETS), aView(), 0, undefined, flags()].slice(0, 2 + below(4)) },
   recvFrom: { weight: 2, args: () => [fdSource('dgram', 'udp'), ...part()] },
+  recvMany: { weight: 2, args: () => [fdSource('dgram', 'udp'), num(1, 8, 64)].slice(0, 1 + below(2)) },
   recvMsg: {
     weight: 3,
     args: () => [
@@ -164,6 +165,10 @@ const watched: Record<string, Op> = {
   },
   remoteAddress: { args: () => [fdSource(...SOCKETS)] },
   send: { weight: 3, args: () => [fdSource(...SOCKETS), aView(), 0, undefined, flags()].slice(0, 2 + below(4)) },
+  sendMany: {
+    weight: 2,
+    args: () => [fdSource('dgram', 'udp'), list(8, () => ({ data: aView(), address: chance(0.6) ? undefined : address() }))],
+  },
   sendMsg: {
     weight: 3,
     args: () => [

@@ -34,6 +34,7 @@ const contenders: Record<string, () => string[] | undefined> = {
   tokio: () => [rustBinary('echo'), 'tokio'],
   'async-io': () => [rustBinary('echo'), 'async-io'],
   'asyncfd, UdpSocket': () => [process.execPath, script('net/server.js'), 'udp'],
+  'asyncfd, UdpSocket.recvMany': () => [process.execPath, script('net/server.js'), 'udp-many'],
   'node:dgram': () => [process.execPath, script('net/server.js'), 'dgram'],
   'tokio, UDP': () => [rustBinary('echo'), 'tokio-udp'],
   'Bun.listen': () => runtime('@oven/bun-linux-x64/bin/bun', ['run'], 'bun'),
@@ -92,7 +93,7 @@ async function* compare(
   yield { title, notes: ['server alone on one core, load generator on another', ...notes], rows }
 }
 
-const DATAGRAMS = ['asyncfd, UdpSocket', 'node:dgram', 'tokio, UDP']
+const DATAGRAMS = ['asyncfd, UdpSocket', 'asyncfd, UdpSocket.recvMany', 'node:dgram', 'tokio, UDP']
 const STREAMS = Object.keys(contenders).filter((name) => !DATAGRAMS.includes(name))
 
 function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]> {
@@ -167,7 +168,7 @@ function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]
         (command) => load(command, 'udp', 50, 100, effort.ms * LOAD_FACTOR),
         'perSecond',
         perSecond,
-        { 'asyncfd, UdpSocket': { 'node:dgram': least(2) } },
+        { 'asyncfd, UdpSocket': { 'node:dgram': least(2) }, 'asyncfd, UdpSocket.recvMany': { 'node:dgram': least(2) } },
       ),
   ]
 }

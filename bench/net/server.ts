@@ -1,7 +1,7 @@
 /**
  * Echo servers of one kind each, as their users write them. Prints the port, and serves until standard input ends.
  *
- *     node server.js lend|copy|read|callback|udp|node|dgram|bun|deno
+ *     node server.js lend|copy|read|callback|udp|udp-many|node|dgram|bun|deno
  *
  * @module
  */
@@ -125,6 +125,12 @@ const kinds: Record<string, () => unknown> = {
       const { bytes, address } = await socket.recvFrom(buffer)
       await socket.sendTo(buffer.subarray(0, bytes), address)
     }
+  },
+  'udp-many': async () => {
+    const { UdpSocket } = await import('asyncfd/net')
+    const socket = await UdpSocket.bind('127.0.0.1:0')
+    announce(socket.localAddress.port)
+    for (;;) await socket.sendMany(await socket.recvMany())
   },
   dgram: () => {
     const socket = createSocket('udp4')

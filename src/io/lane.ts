@@ -156,6 +156,12 @@ export class Lane {
     this.#atOnce++
     return true
   }
+
+  /** What just completed did the work of as many more operations. */
+  charge(more: number): void {
+    const none = this.#atOnce & ~0xff
+    this.#atOnce = Math.min(this.#atOnce + more, none + AT_ONCE_PER_ITERATION)
+  }
 }
 
 /** A pending operation: attempted with each event. */

@@ -134,6 +134,12 @@ export class Port<T = unknown> implements Sink<number> {
     return this.refusal() ?? lane.run(() => lane.attempt(call), options, false)
   }
 
+  /** What a call just came to did the work of as many more: how much may complete at once in one iteration is limited. */
+  charge(interest: number, more: number): void {
+    const lane = interest === Interest.READABLE ? this.#input : this.output()
+    lane.charge(more)
+  }
+
   read(buffer: ArrayBufferView, options: WaitOptions | undefined): Promise<number> {
     const size = this.sizeOf(buffer)
     const refusal = this.refusal()

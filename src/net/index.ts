@@ -8,7 +8,14 @@ export type { ShutdownHow } from './shutdown.js'
 export type { ReadHalf, WriteHalf } from './split.js'
 export { TcpListener, type TcpListenOptions } from './tcp-listener.js'
 export { type TcpConnectOptions, TcpStream } from './tcp-stream.js'
-export { type UdpBindOptions, type UdpReceived, UdpSocket } from './udp-socket.js'
+export {
+  type UdpBindOptions,
+  type UdpDatagram,
+  type UdpDatagramInput,
+  type UdpReceived,
+  type UdpRecvManyOptions,
+  UdpSocket,
+} from './udp-socket.js'
 export type { UnixPath } from './unix-address.js'
 export { UnixDatagram, type UnixReceived } from './unix-datagram.js'
 export { UnixListener } from './unix-listener.js'

@@ -72,27 +72,41 @@ const RAW = 2
 const IPV4 = 4
 const IPV6 = 6
 
-const block = new Uint8Array(HEADER + TEXT)
-const header = new Uint32Array(block.buffer, 0, 5)
-const text = Buffer.from(block.buffer, HEADER, TEXT)
+/** How large a block is. */
+export const BLOCK = HEADER + TEXT
+/** The most datagrams that are received or sent by one call. */
+export const MANY = 64
+
+/** A block for each of many datagrams; what has one address only uses the first. */
+const blocks = new Uint8Array(BLOCK * MANY)
+const block = blocks.subarray(0, BLOCK)
+const header = new Uint32Array(blocks.buffer)
+const text = Buffer.from(blocks.buffer, HEADER)
 
 /** The block, to be filled by a native function and then taken by {@link takeAddress}. */
 export function addressRoom(): Uint8Array {
   return block
 }
 
-/** What a native function has written to the block; `undefined` if there was no address. */
-export function takeAddress(): SocketAddress | undefined {
-  const [kind, length] = [header[0], header[4]!]
-  if (kind === IPV4) return { address: textOf(length), port: header[1]!, family: 'IPv4' }
+/** As {@link addressRoom}, for {@link MANY} of them. */
+export function addressesRoom(): Uint8Array {
+  return blocks
+}
+
+/** What a native function has written to a block; `undefined` if there was no address. */
+export function takeAddress(index = 0): SocketAddress | undefined {
+  const at = (index * BLOCK) >> 2
+  const [kind, port, length] = [header[at], header[at + 1]!, header[at + 4]!]
+  if (kind === IPV4) return { address: textOf(length), port, family: 'IPv4' }
+  const [begin, end] = [index * BLOCK, index * BLOCK + length]
   if (kind === IPV6) {
-    const address: InetAddress = { address: text.toString('latin1', 0, length), port: header[1]!, family: 'IPv6' }
-    if (header[2] !== 0) address.flowInfo = header[2]!
-    if (header[3] !== 0) address.scopeId = header[3]!
+    const address: InetAddress = { address: text.toString('latin1', begin, end), port, family: 'IPv6' }
+    if (header[at + 2] !== 0) address.flowInfo = header[at + 2]!
+    if (header[at + 3] !== 0) address.scopeId = header[at + 3]!
     return address
   }
-  if (kind === UNIX) return { path: text.toString('utf8', 0, length) }
-  if (kind === RAW) return Buffer.from(text.subarray(0, length))
+  if (kind === UNIX) return { path: text.toString('utf8', begin, end) }
+  if (kind === RAW) return Buffer.from(text.subarray(begin, end))
   return undefined
 }
 

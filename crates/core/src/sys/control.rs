@@ -117,13 +117,13 @@ fn len(data_len: usize) -> usize {
 
 /// Lays control messages one behind the other, aligned as cmsg(3) asks.
 #[derive(Default)]
-struct Builder {
-    memory: Vec<u64>,
-    len: usize,
+pub(super) struct Builder {
+    pub memory: Vec<u64>,
+    pub len: usize,
 }
 
 impl Builder {
-    fn push(&mut self, level: i32, kind: i32, data: &[u8]) {
+    pub fn push(&mut self, level: i32, kind: i32, data: &[u8]) {
         let at = self.len;
         self.len += space(data.len());
         self.memory.resize(self.len.div_ceil(size_of::<u64>()), 0);

@@ -8,6 +8,7 @@
 pub mod address;
 pub mod constants;
 pub mod control;
+pub mod datagrams;
 pub mod file;
 pub mod io;
 pub mod kind;

@@ -27,7 +27,26 @@ impl Block {
     /// Refuses what is too small for any address, before the call that would yield one.
     #[inline]
     pub fn new(bytes: Bytes) -> Result<Block> {
-        bytes.part(0, BLOCK).map(|part| Block(part.ptr)).ok_or(Errno::RANGE)
+        Block::nth(bytes, 0)
+    }
+
+    /// As `new`, of blocks that lie one behind the other.
+    #[inline]
+    pub fn nth(bytes: Bytes, index: usize) -> Result<Block> {
+        bytes.part(index * BLOCK, BLOCK).map(|part| Block(part.ptr)).ok_or(Errno::RANGE)
+    }
+
+    /// As `read`, where there may be no address.
+    pub fn read_if_any(&self) -> Result<Option<Address>> {
+        match self.read() {
+            Err(Errno::INVAL) if self.kind() == NONE => Ok(None),
+            address => address.map(Some),
+        }
+    }
+
+    fn kind(&self) -> u32 {
+        // SAFETY: a block begins with four bytes, which need not be aligned, and is no longer used when JavaScript runs again.
+        unsafe { self.0.cast::<u32>().read_unaligned() }
     }
 
     #[inline]

@@ -4,6 +4,7 @@
 pub mod hot;
 
 mod address;
+mod datagrams;
 mod descriptor;
 mod file;
 #[cfg(target_os = "linux")]
