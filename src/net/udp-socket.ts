@@ -63,7 +63,7 @@ export interface UdpReceived {
  * console.log(`${data} from port ${address.port}`)
  */
 export interface UdpDatagram {
-  /** All of it, in memory of its own. */
+  /** All of it; nothing of ours writes there again. */
   data: Buffer
   /** Who sent it. */
   address: InetAddress

@@ -19,7 +19,7 @@ import { integer, orBlocked } from './result.js'
  * if (datagrams !== WouldBlock) console.log(datagrams.map(({ data }) => data.toString()))
  */
 export interface Datagram {
-  /** All of it, in memory of its own. */
+  /** All of it; nothing of ours writes there again. */
   data: Buffer
   /** Who sent it; `undefined` on Unix sockets whose peer has no name. */
   address: SocketAddress | undefined
