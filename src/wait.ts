@@ -34,6 +34,14 @@ export function checkWaitOptions(options: WaitOptions): void {
   }
 }
 
+/** Has what a promise rejects with say how far it came; but not the reason of a signal, which is its owner's. */
+export function telling<R>(done: Promise<R>, options: WaitOptions | undefined, howFar: () => object): Promise<R> {
+  return done.catch((error: unknown) => {
+    if (error instanceof Error && error !== options?.signal?.reason) Object.assign(error, howFar())
+    throw error
+  })
+}
+
 /** What may end something pending before its time: a deadline, an abort. */
 export class Limits {
   readonly #stopDeadline: StopDeadline | undefined

@@ -20,6 +20,8 @@ import { runtimeCommand } from './child.js'
 import type { PostgresServer } from './servers/postgres.js'
 import { turns } from './turns.js'
 
+const ON_NODE = !('bun' in process.versions || 'deno' in process.versions)
+
 /** Milliseconds that a limit is, and that the loop is blocked for at least. */
 const LIMIT_MS = 40
 const BLOCK_MS = 80
@@ -299,7 +301,7 @@ export const nodes: Limit = (socket, phase) => {
  */
 function isOnItsWay(transport: Transport, phase: BlockedPhase): boolean {
   if (isEarly(phase)) return true
-  if ('bun' in process.versions || 'deno' in process.versions) return false
+  if (!ON_NODE) return false
   return transport === 'tcp' || transport === 'unix' || (transport === 'tls' && phase !== 'idle')
 }
 
@@ -381,6 +383,5 @@ const ALL: readonly (readonly [Transport, BlockedPhase])[] = [
  */
 export const SCENES = ALL.filter(
   ([transport, phase]) =>
-    !('bun' in process.versions || 'deno' in process.versions) ||
-    (phase !== 'write' && (transport === 'tcp' || transport === 'unix' || 'deno' in process.versions)),
+    ON_NODE || (phase !== 'write' && (transport === 'tcp' || transport === 'unix' || 'deno' in process.versions)),
 )

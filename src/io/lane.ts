@@ -159,7 +159,7 @@ export class Lane {
 
   /** What just completed did the work of as many more operations. */
   charge(more: number): void {
-    const none = this.#atOnce & ~0xff
+    const none = (this.#atOnce >> COUNT_BITS) << COUNT_BITS
     this.#atOnce = Math.min(this.#atOnce + more, none + AT_ONCE_PER_ITERATION)
   }
 }

@@ -22,7 +22,7 @@ import {
 } from '../sys/bytes.js'
 import { constants } from '../sys/constants.js'
 import { shutdown } from '../sys/socket.js'
-import { Pause, type WaitOptions } from '../wait.js'
+import { Pause, telling, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import type { Kind } from './kind.js'
 import { Lane } from './lane.js'
@@ -269,10 +269,7 @@ export class Port<T = unknown> implements Sink<number> {
     }
     const done = this.output().run(attemptAll, options, true)
     if (written === size) return done
-    return done.catch((error: unknown) => {
-      if (error instanceof Error && error !== options?.signal?.reason) Object.assign(error, { bytesWritten: written })
-      throw error
-    })
+    return telling(done, options, () => ({ bytesWritten: written }))
   }
 
   /** Writes what there is room for without ado: how many bytes, 0 if that needs a closer look, or a negative errno. */

@@ -8,10 +8,10 @@ import { Interest } from '../interest.js'
 import { theReactor } from '../reactor.js'
 import { type InetAddress, MANY } from '../sys/address.js'
 import { constants } from '../sys/constants.js'
-import { type DatagramInput, Outbox, recvMany } from '../sys/datagrams.js'
+import { Outbox, recvMany } from '../sys/datagrams.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { connect, localAddress, remoteAddress, sendTo } from '../sys/socket.js'
-import { checkWaitOptions, type WaitOptions } from '../wait.js'
+import { checkWaitOptions, telling, type WaitOptions } from '../wait.js'
 import { WouldBlock } from '../would-block.js'
 import { type Endpoint, endpoint, type InetAddressInput, resolve } from './address.js'
 import { rest, told, within } from './connect.js'
@@ -292,18 +292,14 @@ export class UdpSocket extends Socket {
    */
   sendMany(datagrams: readonly UdpDatagramInput[], options?: WaitOptions): Promise<number> {
     if (options !== undefined) checkWaitOptions(options)
-    const outbox = new Outbox(datagrams as readonly DatagramInput[], knownAddress)
+    const outbox = new Outbox(datagrams, knownAddress)
     const done = this.port.call(
       Interest.WRITABLE,
       (fd) => outbox.sendAll(fd),
       () => {},
       options,
     )
-    if (outbox.left === 0) return done
-    return done.catch((error: unknown) => {
-      if (error instanceof Error && error !== options?.signal?.reason) Object.assign(error, { datagramsSent: outbox.sent })
-      throw error
-    })
+    return outbox.left === 0 ? done : telling(done, options, () => ({ datagramsSent: outbox.sent }))
   }
 
   #set(level: number, name: number, value: number | boolean): this {

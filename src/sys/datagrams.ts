@@ -87,12 +87,18 @@ export function recvMany(fd: FdSource, max = MANY): Datagram[] | WouldBlock {
  */
 export function sendMany(fd: FdSource, datagrams: readonly DatagramInput[]): number | WouldBlock {
   const number = fdOf(fd)
-  const outbox = new Outbox(datagrams)
+  const outbox = new Outbox(datagrams, (address) => address)
   return outbox.left === 0 ? 0 : outbox.send(number)
 }
 
+/** A datagram whose address is of any form. */
+interface Outgoing<A> {
+  readonly data: ArrayBufferView
+  readonly address?: A | undefined
+}
+
 /** Datagrams that were checked, and their addresses copied. */
-export class Outbox {
+export class Outbox<A> {
   readonly #views: ArrayBufferView[] = []
   readonly #sizes: number[] = []
   readonly #blocks: Uint8Array
@@ -100,7 +106,7 @@ export class Outbox {
   sent = 0
 
   /** @throws what is wrong with any of them, before one is sent */
-  constructor(datagrams: readonly DatagramInput[], addressOf: (address: never) => SocketAddressInput = (address) => address) {
+  constructor(datagrams: readonly Outgoing<A>[], addressOf: (address: A) => SocketAddressInput) {
     if (!Array.isArray(datagrams)) throw invalidArgType('datagrams', 'an array of objects { data, address }', datagrams)
     const count = datagrams.length
     this.#blocks = new Uint8Array(count * BLOCK)
@@ -113,7 +119,7 @@ export class Outbox {
       const size = isUint8Array(data) && !(data.buffer instanceof SharedArrayBuffer) ? data.length : 0
       this.#sizes.push(size > 0 ? size : byteLengthOf(`datagrams[${i}].data`, data))
       this.#views.push(data)
-      if (address !== undefined) this.#blocks.set(putAddress(addressOf(address as never), 'sendmmsg'), i * BLOCK)
+      if (address !== undefined) this.#blocks.set(putAddress(addressOf(address), 'sendmmsg'), i * BLOCK)
     }
   }
 

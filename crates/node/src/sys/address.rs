@@ -36,21 +36,14 @@ impl Block {
         bytes.part(index * BLOCK, BLOCK).map(|part| Block(part.ptr)).ok_or(Errno::RANGE)
     }
 
-    /// As `read`, where there may be no address.
-    pub fn read_if_any(&self) -> Result<Option<Address>> {
-        match self.read() {
-            Err(Errno::INVAL) if self.kind() == NONE => Ok(None),
-            address => address.map(Some),
-        }
-    }
-
-    fn kind(&self) -> u32 {
-        // SAFETY: a block begins with four bytes, which need not be aligned, and is no longer used when JavaScript runs again.
-        unsafe { self.0.cast::<u32>().read_unaligned() }
+    /// EINVAL if there is no address.
+    #[inline]
+    pub fn read(&self) -> Result<Address> {
+        self.read_if_any()?.ok_or(Errno::INVAL)
     }
 
     #[inline]
-    pub fn read(&self) -> Result<Address> {
+    pub fn read_if_any(&self) -> Result<Option<Address>> {
         let mut bytes = [0; BLOCK];
         // SAFETY: the block has this size, and is no longer used when JavaScript runs again.
         unsafe { std::ptr::copy_nonoverlapping(self.0, bytes.as_mut_ptr(), BLOCK) };
@@ -65,18 +58,19 @@ impl Block {
         let (kind, port, flow_info, scope_id, last) = (word(0), word(1), word(2), word(3), word(4));
         let port = || u16::try_from(port).map_err(|_| Errno::INVAL);
         if kind == IPV4 {
-            return Ok(Address::Inet(SocketAddrV4::new(Ipv4Addr::from(last), port()?).into()));
+            return Ok(Some(Address::Inet(SocketAddrV4::new(Ipv4Addr::from(last), port()?).into())));
         }
         let text = &bytes[HEADER..].get(..last as usize).ok_or(Errno::RANGE)?;
-        match kind {
+        Ok(Some(match kind {
+            NONE => return Ok(None),
             IPV6 => {
                 let text = std::str::from_utf8(text).map_err(|_| Errno::INVAL)?;
-                Address::parse_inet(text, port()?, flow_info, scope_id)
+                Address::parse_inet(text, port()?, flow_info, scope_id)?
             }
-            UNIX => Ok(Address::Unix(text.to_vec())),
-            RAW => Ok(Address::Raw(text.to_vec())),
-            _ => Err(Errno::INVAL),
-        }
+            UNIX => Address::Unix(text.to_vec()),
+            RAW => Address::Raw(text.to_vec()),
+            _ => return Err(Errno::INVAL),
+        }))
     }
 
     #[inline]
