@@ -1,6 +1,17 @@
 // Portable: bun, deno
 /** What `asyncfd/time` refuses, and how. */
-import { deadline, type IntervalOptions, interval, Sleep, sleep, sleepUntil, Timer, timeout, timeoutAt } from 'asyncfd/time'
+import {
+  CallbackTimer,
+  deadline,
+  type IntervalOptions,
+  interval,
+  Sleep,
+  sleep,
+  sleepUntil,
+  Timer,
+  timeout,
+  timeoutAt,
+} from 'asyncfd/time'
 import test from './helpers/test.js'
 
 const noNumbers: unknown[] = [undefined, null, '5', '', 5n, true, {}, [], () => 5, Symbol('5'), new Date(0), { valueOf: () => 5 }]
@@ -15,6 +26,7 @@ const durations: Record<string, (ms: never) => unknown> = {
   'deadline.refresh': (ms) => deadline(1).refresh(ms),
   'Timer.after': Timer.after,
   'Timer.setAfter': (ms) => Timer.never().setAfter(ms),
+  'CallbackTimer.start': (ms) => new CallbackTimer(() => {}).start(ms),
   'Interval.resetAfter': (ms) => interval(1).resetAfter(ms),
 }
 const instants: Record<string, (instant: never) => unknown> = {
@@ -86,4 +98,29 @@ test('options that are none are refused', (t) => {
   for (const missedTickBehavior of ['later', '', 5]) {
     t.throws(() => interval(1, { missedTickBehavior } as IntervalOptions), { code: 'ERR_INVALID_ARG_VALUE' })
   }
+})
+
+test('methods that are called on something else throw, and nobody else’s timer is touched', async (t) => {
+  const pending = new CallbackTimer(() => {}, { ref: false }).start(1e6)
+  const limit = deadline(1e6)
+  const { id } = pending as unknown as { id: number }
+  // What a listener is called on, a stranger that looks like one, and another kind of timer.
+  for (const self of [{}, { id, drain: -1 }, undefined, new Sleep(1), limit, pending]) {
+    const methods = [
+      self !== limit && deadline(1).cancel,
+      self !== limit && deadline(1).refresh,
+      self !== pending && pending.start,
+      self !== pending && pending.refresh,
+      self !== pending && pending.cancel,
+    ]
+    for (const method of methods)
+      if (method) t.throws(() => Reflect.apply(method, self, [5]), { instanceOf: TypeError }, method.name)
+  }
+  t.true(pending.isPending)
+  t.true(limit.remaining > 0)
+  t.true(limit.refresh())
+  await new Promise<void>((resolve) => new CallbackTimer(() => resolve()).start(1))
+  t.true(pending.isPending)
+  pending.cancel()
+  limit.cancel()
 })

@@ -4,7 +4,7 @@
  *
  * Portable: bun, deno
  */
-import { clock, type Deadline, deadline, now } from 'asyncfd/time'
+import { CallbackTimer, clock, type Deadline, deadline, now } from 'asyncfd/time'
 import { clearTimeout, setTimeout, type Timeout } from 'asyncfd/timers'
 import fc from 'fast-check'
 import { rounds } from './helpers/child.js'
@@ -13,7 +13,7 @@ import test from './helpers/test.js'
 
 /** One timer, and what the list says of it. */
 interface Listed {
-  timer: Timeout | Deadline
+  timer: Timeout | Deadline | CallbackTimer
   ms: number
   /** When it is due, or null. */
   due: number | null
@@ -23,6 +23,9 @@ const NAMES = [
   'start',
   'start',
   'limit',
+  'callback timer',
+  'restart',
+  'restart',
   'refresh',
   'refresh',
   'clear',
@@ -70,6 +73,21 @@ class Model {
     this.listed.push(listed)
   }
 
+  #callbackTimer(how: number): void {
+    const listed = { due: null } as Listed
+    listed.timer = new CallbackTimer(() => this.#fires(listed, () => {}))
+    this.listed.push(listed)
+    this.#restart(this.listed.length - 1, how)
+  }
+
+  #restart(target: number, how: number): void {
+    const listed = this.#pick(target)
+    if (!(listed?.timer instanceof CallbackTimer)) return
+    listed.ms = this.#span(how)
+    listed.due = now() + listed.ms
+    listed.timer.start(listed.ms)
+  }
+
   #refresh(target: number): void {
     const listed = this.#pick(target)
     if (listed === undefined) return
@@ -95,6 +113,10 @@ class Model {
         return this.#start(how)
       case 'limit':
         return this.#limit(how)
+      case 'callback timer':
+        return this.#callbackTimer(how)
+      case 'restart':
+        return this.#restart(target, how)
       case 'refresh':
         return this.#refresh(target)
       case 'clear':

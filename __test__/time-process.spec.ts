@@ -74,6 +74,16 @@ prints(
   'cleared',
 )
 prints(
+  'a CallbackTimer holds the process while it is pending, unless it is told not to',
+  `new time.CallbackTimer(() => console.log('one')).start(10)
+  new time.CallbackTimer(() => console.log('no'), { ref: false }).start(1e6)
+  new time.CallbackTimer(() => console.log('no')).start(1e6).unref()
+  new time.CallbackTimer(() => console.log('no')).start(1e6).cancel()
+  new time.CallbackTimer(() => console.log('two')).unref().ref().start(30)
+  new time.CallbackTimer(() => console.log('no'))`,
+  'one\ntwo',
+)
+prints(
   'Sleep, Interval and Timer hold the process only while they are awaited',
   `new time.Sleep(1e6); time.interval(1e6); time.Timer.after(1e6)
   const aborting = new AbortController()
@@ -100,6 +110,14 @@ prints(
   // Deno cannot be told of an exception in the midst of a batch: a microtask throws it, after the batch.
   'deno' in process.versions ? 't0 t2 t4 e1 e3 e5 i1 i2 i3' : 't0 e1 t2 e3 t4 e5 i1 i2 i3',
 )
+prints(
+  'a CallbackTimer that throws reaches uncaughtException, and the rest of its batch is called',
+  `const seen = []
+  process.on('uncaughtException', (error) => seen.push(error.message))
+  for (let i = 0; i < 6; i++) new time.CallbackTimer(() => { if (i % 2) throw new Error('e' + i); seen.push('t' + i) }).start(5)
+  process.on('exit', () => console.log(seen.join(' ')))`,
+  'deno' in process.versions ? 't0 t2 t4 e1 e3 e5' : 't0 e1 t2 e3 t4 e5',
+)
 const CONTEXT =
   "import { AsyncLocalStorage, createHook, executionAsyncId } from 'node:async_hooks'; const storage = new AsyncLocalStorage(), seen = [], note = (name) => () => seen.push(name + ' ' + storage.getStore())\n"
 prints(
@@ -111,6 +129,17 @@ prints(
   timers.setTimeout(() => { note('in a timer')(); storage.run('two', () => timers.setTimeout(note('nested'), 5)) }, 5)
   process.on('exit', () => console.log(seen.join(', ')))`,
   'before undefined, in one, after undefined, in a timer undefined, nested two',
+)
+prints(
+  'a CallbackTimer calls back in the context in which it was made, wherever it is started',
+  `${CONTEXT}
+  const outside = new time.CallbackTimer(note('outside')).start(5)
+  const inside = storage.run('one', () => new time.CallbackTimer(note('inside')))
+  storage.run('two', () => { inside.start(5); outside.start(5) })
+  new time.CallbackTimer((timer) => { storage.enterWith('entered'); note('own')() }).start(5)
+  new time.CallbackTimer(note('after')).start(5)
+  process.on('exit', () => console.log(seen.join(', ')))`,
+  'inside one, outside undefined, own entered, after undefined',
 )
 prints(
   'a context that a callback enters is not that of other callbacks',

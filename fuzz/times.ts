@@ -13,6 +13,7 @@ import { callback, follow, hold, keep, methodOf, signal } from './waiting.js'
 
 const pending: timers.Timeout[] = []
 const deadlines: time.Deadline[] = []
+const callbacks: time.CallbackTimer[] = []
 
 const duration = () => (chance(0.8) ? aTimeout() : chance(0.5) ? odd() : junk())
 const aTimer = () => (pending.length > 0 && chance(0.9) ? pick(pending) : undefined)
@@ -62,6 +63,16 @@ export const times: Record<string, Op> = {
   'time.Deadline.refresh': methodOf(deadlines, 'refresh', () => (chance(0.5) ? [] : [chance(0.8) ? aTimeout() : odd()])),
   'time.Deadline.cancel': methodOf(deadlines, 'cancel'),
   'time.Deadline.signal': { args: () => [], call: () => deadlines.length > 0 && pick(deadlines).signal },
+  'time.CallbackTimer': {
+    args: () => [chance(0.97) ? callback() : junk(), ...(chance(0.5) ? [{ ref: chance(0.9) ? chance(0.5) : junk() }] : [])],
+    call: (...args) => new time.CallbackTimer(...(args as [() => void])),
+    after: (made) => keep(callbacks, made as time.CallbackTimer, (timer) => timer.cancel()),
+  },
+  'time.CallbackTimer.start': { ...methodOf(callbacks, 'start', () => [duration()]), weight: 3 },
+  'time.CallbackTimer.refresh': methodOf(callbacks, 'refresh'),
+  'time.CallbackTimer.cancel': methodOf(callbacks, 'cancel'),
+  'time.CallbackTimer.ref': methodOf(callbacks, 'ref'),
+  'time.CallbackTimer.unref': methodOf(callbacks, 'unref'),
   'time.timeout': {
     args: () => [
       aTimeout(),
@@ -82,4 +93,5 @@ export const uncoveredTimers = Object.entries(timers)
 export function endTimes(): void {
   for (const timer of pending) timers.clearTimeout(timer)
   for (const deadline of deadlines) deadline.cancel()
+  for (const timer of callbacks) timer.cancel()
 }

@@ -79,13 +79,15 @@ function leave(): void {
 
 type Callback = (...args: unknown[]) => void
 
-const NONE: unknown[] = []
+/** Calls on something, without arguments. */
+const callOn = Function.prototype.call.bind(Function.prototype.call) as (callback: Callback, self: unknown) => void
 
 /** Calls `callback`. What it throws is reported while its context is still that of the call: handlers of `uncaughtException` ask for it. */
 function call(callback: Callback, self: unknown, args: unknown[] | null): void {
   try {
     // Not by a method of the callback's: it may be a proxy, or have one of its own.
-    Reflect.apply(callback, self, args ?? NONE)
+    if (args === null) callOn(callback, self)
+    else Reflect.apply(callback, self, args)
   } catch (error) {
     theReactor().reportInTurn(error)
     throw error

@@ -12,7 +12,7 @@ import type { Reactor } from './reactor.js'
 export interface WheelTimer {
   /** @internal Its number on the board while it runs, else -1. */
   id: number
-  /** @internal The drain that it was last submitted for; see {@link isFresh}. */
+  /** @internal The drain that it was last submitted for, -1 unless it runs; see {@link isFresh}. */
   drain: number
   /** @internal Whether it keeps the process alive while it runs. */
   readonly refd: boolean
@@ -58,7 +58,7 @@ const TIMER_SHIFT = 31 - Math.clz32(board.TIMER_STRIDE)
 export const AHEAD = 32
 
 /**
- * Whether a timer that runs for a duration will be stamped at the next drain anyway, so that a refresh has nothing to do.
+ * Whether a timer runs for a duration, and will be stamped at the next drain anyway, so that a refresh has nothing to do.
  * The hottest path of all: nothing else is looked at.
  */
 export function isFresh(timer: WheelTimer): boolean {
@@ -153,6 +153,7 @@ export class TimerQueue {
 
   #end(timer: WheelTimer, id: number): void {
     timer.id = -1
+    timer.drain = -1
     this.#running[id] = undefined
     words[id << TIMER_SHIFT] = this.#free
     this.#free = id

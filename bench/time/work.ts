@@ -6,24 +6,90 @@
 import { PerformanceObserver } from 'node:perf_hooks'
 import * as node from 'node:timers'
 import { setImmediate as nextIteration } from 'node:timers/promises'
-import { deadline, sleep } from 'asyncfd/time'
+import { CallbackTimer, deadline, sleep } from 'asyncfd/time'
 import * as ours from 'asyncfd/timers'
 import { generator } from '../harness/random.js'
 
-export interface Timer {
-  refresh(): unknown
+/**
+ * Timers by number, so that those that are made once and those that are made at each start do the same. Each side is a class of its
+ * own, with calls of its own, which V8 takes in place: one more call would cost as much as what is measured.
+ */
+interface Slots {
+  start(slot: number, ms: number): void
+  cancel(slot: number): void
+  at(slot: number): { refresh(): unknown }
 }
 
-/** The functions that both sides have. */
-export interface Timers {
-  setTimeout(callback: () => void, ms: number): Timer
-  clearTimeout(timer: Timer): void
+/** As many slots, whose timers call `callback`. */
+type Side = new (count: number, callback: () => void) => Slots
+
+/** All are made before. */
+class Reused implements Slots {
+  readonly #timers: CallbackTimer[]
+
+  constructor(count: number, callback: () => void) {
+    this.#timers = Array.from({ length: count }, () => new CallbackTimer(callback))
+  }
+
+  start(slot: number, ms: number): void {
+    this.#timers[slot]!.start(ms)
+  }
+
+  cancel(slot: number): void {
+    this.#timers[slot]!.cancel()
+  }
+
+  at(slot: number): CallbackTimer {
+    return this.#timers[slot]!
+  }
 }
 
-export const sides: Record<'asyncfd' | 'node', Timers> = {
-  asyncfd: ours as unknown as Timers,
-  node: node as unknown as Timers,
+/** One is made at each start. */
+class Ours implements Slots {
+  readonly #live: ours.Timeout[]
+  readonly #callback: () => void
+
+  constructor(count: number, callback: () => void) {
+    this.#live = new Array(count)
+    this.#callback = callback
+  }
+
+  start(slot: number, ms: number): void {
+    this.#live[slot] = ours.setTimeout(this.#callback, ms)
+  }
+
+  cancel(slot: number): void {
+    ours.clearTimeout(this.#live[slot])
+  }
+
+  at(slot: number): ours.Timeout {
+    return this.#live[slot]!
+  }
 }
+
+class Nodes implements Slots {
+  readonly #live: NodeJS.Timeout[]
+  readonly #callback: () => void
+
+  constructor(count: number, callback: () => void) {
+    this.#live = new Array(count)
+    this.#callback = callback
+  }
+
+  start(slot: number, ms: number): void {
+    this.#live[slot] = node.setTimeout(this.#callback, ms)
+  }
+
+  cancel(slot: number): void {
+    node.clearTimeout(this.#live[slot])
+  }
+
+  at(slot: number): NodeJS.Timeout {
+    return this.#live[slot]!
+  }
+}
+
+export const sides = { 'asyncfd, CallbackTimer': Reused, asyncfd: Ours, node: Nodes } as const satisfies Record<string, Side>
 
 export const nothing = (): void => {}
 const BATCH = 1000
@@ -57,46 +123,54 @@ function durations(count: number): Float64Array {
   return Float64Array.from({ length: count }, () => 500 + random(60_000))
 }
 
-export const costs: Record<string, (timers: Timers, ms: number) => Promise<number>> = {
+export const costs: Record<string, (Side: Side, ms: number) => Promise<number>> = {
   /** A thousand started, then all cancelled. */
-  batches(timers, ms) {
-    const live: Timer[] = new Array(BATCH)
+  batches(Side, ms) {
+    const slots = new Side(BATCH, nothing)
     return perOperation(ms, BATCH, () => {
-      for (let i = 0; i < BATCH; i++) live[i] = timers.setTimeout(nothing, 30_000)
-      for (let i = 0; i < BATCH; i++) timers.clearTimeout(live[i]!)
+      for (let i = 0; i < BATCH; i++) slots.start(i, 30_000)
+      for (let i = 0; i < BATCH; i++) slots.cancel(i)
     })
   },
   /** Each cancelled before the next is started. */
-  alternating(timers, ms) {
+  alternating(Side, ms) {
+    const slots = new Side(BATCH, nothing)
     return perOperation(ms, BATCH, () => {
-      for (let i = 0; i < BATCH; i++) timers.clearTimeout(timers.setTimeout(nothing, 30_000))
+      for (let i = 0; i < BATCH; i++) {
+        slots.start(i, 30_000)
+        slots.cancel(i)
+      }
     })
   },
   /** One timer, refreshed for each of a thousand chunks of data. */
-  async 'refresh, one timer'(timers, ms) {
-    const timer = timers.setTimeout(nothing, 1e8)
+  async 'refresh, one timer'(Side, ms) {
+    const slots = new Side(1, nothing)
+    slots.start(0, 1e8)
+    const timer = slots.at(0)
     const cost = await perOperation(ms, BATCH * 10, () => {
       for (let i = 0; i < BATCH * 10; i++) timer.refresh()
     })
-    timers.clearTimeout(timer)
+    slots.cancel(0)
     return cost
   },
   /** A thousand connections with ten chunks each in an iteration. */
-  async 'refresh, 1,000 timers'(timers, ms) {
-    const all = Array.from({ length: BATCH }, () => timers.setTimeout(nothing, 1e8))
+  async 'refresh, 1,000 timers'(Side, ms) {
+    const slots = new Side(BATCH, nothing)
+    for (let i = 0; i < BATCH; i++) slots.start(i, 1e8)
+    const all = Array.from({ length: BATCH }, (_, i) => slots.at(i))
     const cost = await perOperation(ms, BATCH * 10, () => {
       for (let chunk = 0; chunk < 10; chunk++) for (let i = 0; i < BATCH; i++) all[i]!.refresh()
     })
-    for (const timer of all) timers.clearTimeout(timer)
+    for (let i = 0; i < BATCH; i++) slots.cancel(i)
     return cost
   },
 }
 
 /** A million live timers of different durations: the cost of each start, then of each cancel; and of both again while they live. */
-export async function million(timers: Timers, count: number): Promise<Record<'build' | 'churn' | 'cancel', number>> {
+export async function million(Side: Side, count: number): Promise<Record<'build' | 'churn' | 'cancel', number>> {
   const random = generator(3)
   const spans = Float64Array.from({ length: count }, () => 600_000 + random(1_000_000))
-  const live: Timer[] = new Array(count)
+  const slots = new Side(count, nothing)
   const timed = async (body: () => void, operations: number): Promise<number> => {
     const begun = cpu()
     body()
@@ -104,7 +178,7 @@ export async function million(timers: Timers, count: number): Promise<Record<'bu
     return (cpu() - begun) / operations
   }
   const build = await timed(() => {
-    for (let i = 0; i < count; i++) live[i] = timers.setTimeout(nothing, spans[i]!)
+    for (let i = 0; i < count; i++) slots.start(i, spans[i]!)
   }, count)
   let churn = 0
   const rounds = 20
@@ -112,25 +186,26 @@ export async function million(timers: Timers, count: number): Promise<Record<'bu
     churn += await timed(() => {
       for (let i = 0; i < BATCH; i++) {
         const at = random(count)
-        timers.clearTimeout(live[at]!)
-        live[at] = timers.setTimeout(nothing, 600_000 + random(1_000_000))
+        slots.cancel(at)
+        slots.start(at, 600_000 + random(1_000_000))
       }
     }, BATCH)
   }
   const cancel = await timed(() => {
-    for (let i = 0; i < count; i++) timers.clearTimeout(live[i]!)
+    for (let i = 0; i < count; i++) slots.cancel(i)
   }, count)
   return { build, churn: churn / rounds, cancel }
 }
 
 /** Milliseconds from when a million timers are due until all have fired. */
-export async function fireMillion(timers: Timers, count: number): Promise<number> {
+export async function fireMillion(Side: Side, count: number): Promise<number> {
   const { promise, resolve } = withResolvers()
   let left = count
   const fired = () => {
     if (--left === 0) resolve()
   }
-  for (let i = 0; i < count; i++) timers.setTimeout(fired, 10_000 + (i % 200))
+  const slots = new Side(count, fired)
+  for (let i = 0; i < count; i++) slots.start(i, 10_000 + (i % 200))
   // Twice: what was started outside of the loop's own phases is stamped before the second at the latest.
   await nextIteration()
   await nextIteration()
@@ -172,8 +247,7 @@ function keep(value: unknown): void {
 export const lastKept = (): unknown => kept
 
 /** Bytes of memory, in the heap and outside, of each of `count` pending timers. */
-export async function bytesPerTimer(timers: Timers, count: number): Promise<number> {
-  const live: Timer[] = new Array(count)
+export async function bytesPerTimer(Side: Side, count: number): Promise<number> {
   const memory = (): number => {
     globalThis.gc?.()
     globalThis.gc?.()
@@ -181,10 +255,11 @@ export async function bytesPerTimer(timers: Timers, count: number): Promise<numb
     return heapUsed + external
   }
   const before = memory()
-  for (let i = 0; i < count; i++) live[i] = timers.setTimeout(nothing, 1e6 + i)
+  const slots = new Side(count, nothing)
+  for (let i = 0; i < count; i++) slots.start(i, 1e6 + i)
   await nextIteration()
   const bytes = (memory() - before) / count
-  for (const timer of live) timers.clearTimeout(timer)
+  for (let i = 0; i < count; i++) slots.cancel(i)
   return bytes
 }
 

@@ -27,12 +27,17 @@ export function checkPeriod(name: string, ms: unknown): number {
   return ms
 }
 
+/** Whether something is to keep the process alive, which is the default. @throws `ERR_INVALID_ARG_TYPE` */
+export function checkRef(ref: unknown): boolean {
+  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref)
+  return ref ?? true
+}
+
 /** What every sleep takes, those of `asyncfd/timers` too. @throws `ERR_INVALID_ARG_TYPE` */
 export function checkSleepOptions(options: {
   readonly signal?: AbortSignal | undefined
   readonly ref?: boolean | undefined
 }): void {
   checkSignal(options)
-  const { ref } = options
-  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref)
+  checkRef(options.ref)
 }

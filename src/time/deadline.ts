@@ -54,15 +54,15 @@ export class Deadline implements WheelTimer, Disposable {
 
   /** Starts the time afresh, or another one. False, with no effect, once it has passed or was cancelled. */
   refresh(ms: number = this.#ms): boolean {
-    checkDuration('ms', ms)
+    const isAnother = checkDuration('ms', ms) !== this.#ms
     if (this.id === -1) return false
     const reactor = theReactor()
     this.#begun = reactor.now()
-    if (ms === this.#ms) {
-      reactor.timers.refresh(this)
-    } else {
+    if (isAnother) {
       this.#ms = ms
       reactor.timers.after(this, ms)
+    } else {
+      reactor.timers.refresh(this)
     }
     return true
   }
@@ -80,6 +80,8 @@ export class Deadline implements WheelTimer, Disposable {
 
   /** It will not pass any more. */
   cancel(): void {
+    // Throws for what is none: the queue would take its properties for those of a timer.
+    void this.#ms
     theReactor().timers.cancel(this)
   }
 

@@ -3,6 +3,7 @@
  *
  * @module asyncfd/time
  */
+export { CallbackTimer, type CallbackTimerOptions } from './callback-timer.js'
 export { clock, now } from './clock.js'
 export { Deadline, deadline } from './deadline.js'
 export { Interval, type IntervalOptions, interval, type MissedTickBehavior } from './interval.js'

@@ -46,7 +46,10 @@ impl Clock {
 
     /// The first tick at which `ms` have passed: never early. Anything too far is the end of time.
     pub fn tick_at(ms: f64) -> u64 {
-        (ms * TICKS_PER_MS as f64).ceil() as u64
+        let ticks = ms * TICKS_PER_MS as f64;
+        // By hand: of the processors that we build for, not all can round up.
+        let whole = ticks.max(0.0) as i64;
+        whole as u64 + u64::from((whole as f64) < ticks)
     }
 
     /// When a tick begins, as the kernel counts: what a timerfd is armed with.

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use asyncfd_core::collector::{Buffer, Event};
 use asyncfd_core::reactor::Reactor;
@@ -17,6 +17,10 @@ use crate::board::{Board, Dispatched, EXPIRED_CAPACITY};
 use crate::driver::{Driver, Embedded, Threaded};
 use crate::refusal::Refusal;
 use crate::streak::{Streak, When};
+
+/// For how long a turn goes on where more timers are due, or move, than it takes at once: the way through libuv costs as
+/// much as some dozens of them.
+const EXPIRING: Duration = Duration::from_micros(250);
 
 pub struct EnvState {
     env: sys::napi_env,
@@ -168,6 +172,7 @@ impl EnvState {
         if !self.board.expired_leftover() {
             self.expire();
         }
+        let many_due = self.expiring.get().then(Instant::now);
         self.board.set_eager(embedded && self.streak.begin());
         if self.board.has_work() {
             self.tell();
@@ -180,6 +185,16 @@ impl EnvState {
             }
             // Once more while that pays: the way through libuv costs as much as a wake-up.
             while self.collect_again(When::AfterMicrotasks) {
+                self.tell();
+            }
+        }
+        while self.expiring.get()
+            && !self.board.has_work()
+            && many_due.is_some_and(|since| since.elapsed() < EXPIRING)
+        {
+            self.drain();
+            self.expire();
+            if self.board.has_work() {
                 self.tell();
             }
         }

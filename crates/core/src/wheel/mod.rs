@@ -101,7 +101,7 @@ impl Wheel {
         entry.sequence = sequence;
         self.len += 1;
         if deadline > self.cursor {
-            self.place(id, self.cursor);
+            self.place(id, level::position(self.cursor, deadline));
         } else {
             entry.put_among_due();
             self.due.push(Reverse((sequence, id)));
@@ -209,12 +209,14 @@ impl Wheel {
             if *budget == 0 {
                 return Progress::More;
             }
-            for &id in self.take(position, budget).ids() {
-                let entry = &mut self.entries[id as usize];
-                if entry.deadline > tick {
+            let taken = self.take(position, budget);
+            let deadlines = taken.deadlines(&self.entries);
+            for (&id, deadline) in taken.ids().iter().zip(deadlines) {
+                if deadline > tick {
                     // It comes to its place later than those that were started after it.
-                    self.place(id, tick).postponed = true;
+                    self.place(id, level::position(tick, deadline)).postponed = true;
                 } else {
+                    let entry = &mut self.entries[id as usize];
                     entry.put_among_due();
                     self.due.push(Reverse((entry.sequence, id)));
                 }
@@ -247,18 +249,18 @@ impl Wheel {
                 return Progress::More;
             }
             let postponed = self.slot(position).postponed;
-            for &id in self.take(position, budget).ids() {
+            let taken = self.take(position, budget);
+            let deadlines = taken.deadlines(&self.entries);
+            for (&id, deadline) in taken.ids().iter().zip(deadlines) {
                 // Which timer was postponed nobody noted: all take the mark along.
-                self.place(id, tick).postponed |= postponed;
+                self.place(id, level::position(tick, deadline)).postponed |= postponed;
             }
         }
         self.cursor = tick;
         Progress::Done
     }
 
-    /// Links a timer where its deadline belongs as seen from tick `now`.
-    fn place(&mut self, id: u32, now: u64) -> &mut Slot {
-        let position = level::position(now, self.entries[id as usize].deadline);
+    fn place(&mut self, id: u32, position: Position) -> &mut Slot {
         let level = &mut self.levels[position.level];
         level.occupied |= 1 << position.slot;
         let slot = &mut level.slots[position.slot];

@@ -1,7 +1,7 @@
 //! Slots: lists of timers, first in first out.
 //!
 //! A list is a chain of blocks of numbers. Timers that are due together lie anywhere in memory: with links from each to the
-//! next, the one after would be known only when the one before has been fetched; a block tells a dozen at once, and
+//! next, the one after would be known only when the one before has been fetched; a block tells some dozens at once, and
 //! fetching them overlaps.
 
 use slab::Slab;
@@ -60,8 +60,8 @@ impl Entry {
     }
 }
 
-/// As many as a cache line holds beside the rest.
-pub(super) const BLOCK: usize = 12;
+/// As many as two cache lines hold beside the rest: with fewer, a list is a chain of more links, each a miss of the cache.
+pub(super) const BLOCK: usize = 28;
 
 /// A piece of a list. It goes when its last timer does, so that none is ever empty.
 pub(super) struct Block {
@@ -87,6 +87,15 @@ pub(super) struct Taken {
 impl Taken {
     pub fn ids(&self) -> &[u32] {
         &self.ids[..self.len]
+    }
+
+    /// The deadline of each: looked at together, as they lie anywhere in memory, they are fetched at the same time.
+    pub fn deadlines(&self, entries: &[Entry]) -> [u64; BLOCK] {
+        let mut deadlines = [0; BLOCK];
+        for (deadline, &id) in deadlines.iter_mut().zip(self.ids()) {
+            *deadline = entries[id as usize].deadline;
+        }
+        deadlines
     }
 }
 
@@ -114,13 +123,13 @@ impl Slot {
     pub fn take(&mut self, blocks: &mut Blocks, most: usize) -> Taken {
         let mut taken = Taken { ids: [NONE; BLOCK], len: 0 };
         let Some(block) = blocks.get_mut(self.first as usize) else { return taken };
-        while block.from < block.to && taken.len < most {
-            let id = block.ids[usize::from(block.from)];
-            block.from += 1;
-            if id != NONE {
-                taken.ids[taken.len] = id;
-                taken.len += 1;
+        for &id in &block.ids[usize::from(block.from)..usize::from(block.to)] {
+            if taken.len == most {
+                break;
             }
+            block.from += 1;
+            taken.ids[taken.len] = id;
+            taken.len += usize::from(id != NONE);
         }
         block.live -= taken.len as u8;
         if block.live == 0 {

@@ -1,0 +1,109 @@
+/**
+ * A timer that is made once and started any number of times: for what has a limit again and again, as a connection does.
+ *
+ * @module
+ */
+import { captureContext, runInContext } from '../context.js'
+import { invalidArgType } from '../errors.js'
+import { theReactor } from '../reactor.js'
+import { checkOptions } from '../sys/result.js'
+import { isFresh, type TimerQueue } from '../timer-queue.js'
+import { checkDuration, checkRef } from './check.js'
+import { RefTimer } from './ref-timer.js'
+
+/**
+ * How a {@link CallbackTimer} is made.
+ *
+ * @example
+ * const options: CallbackTimerOptions = { ref: false }
+ * new CallbackTimer(() => socket.destroy(), options).start(30_000)
+ */
+export interface CallbackTimerOptions {
+  /** Whether it keeps the process alive while it is pending. Default true. */
+  ref?: boolean | undefined
+}
+
+/**
+ * Calls back once for each start, unless it is cancelled before: libuv's `uv_timer_t`, Go's `time.AfterFunc`. Starting,
+ * refreshing and cancelling make nothing, so they cost a few writes to memory; `setTimeout` makes a timer each time.
+ *
+ * The callback runs in the `AsyncLocalStorage` context in which the timer was made. Timers that are due together are called one
+ * directly after the other, as listeners of descriptors are: `process.nextTick`, promises and microtasks follow when all were called.
+ *
+ * @example
+ * const limit = new CallbackTimer(() => socket.destroy())
+ * for await (const request of requests) {
+ *   limit.start(5000)
+ *   await answer(request)
+ *   limit.cancel()
+ * }
+ */
+export class CallbackTimer extends RefTimer implements Disposable {
+  /** @internal */
+  readonly callback: (timer: CallbackTimer) => void
+  readonly #context = captureContext('ASYNCFD_TIMER')
+
+  /** Makes it; it is not started. @throws `ERR_INVALID_ARG_TYPE` */
+  constructor(callback: (timer: CallbackTimer) => void, options?: CallbackTimerOptions) {
+    if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
+    if (options !== undefined) checkOptions(options)
+    super(checkRef(options?.ref))
+    this.callback = callback
+  }
+
+  /** Throws for what is none: the queue would take its properties for those of a timer. */
+  static #queueOf(timer: CallbackTimer): TimerQueue {
+    void timer.#context
+    return theReactor().timers
+  }
+
+  /**
+   * Calls back when `ms` milliseconds have passed, never earlier, whatever it was started for before; `Infinity` is never. The time
+   * counts from the next drain, as that of `setTimeout` does.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  start(ms: number): this {
+    CallbackTimer.#queueOf(this).after(this, checkDuration('ms', ms))
+    return this
+  }
+
+  /** Starts its time afresh. False, with no effect, unless it is pending. */
+  refresh(): boolean {
+    if (isFresh(this)) return true
+    if (this.id === -1) return false
+    CallbackTimer.#queueOf(this).refresh(this)
+    return true
+  }
+
+  /** It does not call back, until it is started again. */
+  cancel(): void {
+    CallbackTimer.#queueOf(this).cancel(this)
+  }
+
+  /** Whether it was started and has neither called back nor been cancelled since. */
+  get isPending(): boolean {
+    return this.id !== -1
+  }
+
+  /** @internal */
+  override touch(): number {
+    return this.#context === null ? this.drain : 0
+  }
+
+  /** @internal */
+  fire(): void {
+    runInContext(this.#context, callBack, this, null)
+  }
+
+  /** As {@link cancel}. */
+  [Symbol.dispose](): void {
+    this.cancel()
+  }
+}
+
+/** On a timer, with no arguments: an array of them would be made for each call. */
+function callBack(this: CallbackTimer): void {
+  const { callback } = this
+  callback(this)
+}
