@@ -16,7 +16,8 @@ import { RefTimer } from './ref-timer.js'
  *
  * @example
  * const options: CallbackTimerOptions = { ref: false }
- * new CallbackTimer(() => socket.destroy(), options).start(30_000)
+ * const timer = new CallbackTimer(hangUp, options).start(30_000)
+ * socket.on('data', () => timer.refresh())
  */
 export interface CallbackTimerOptions {
   /** Whether it keeps the process alive while it is pending. Default true. */
@@ -31,10 +32,10 @@ export interface CallbackTimerOptions {
  * directly after the other, as listeners of descriptors are: `process.nextTick`, promises and microtasks follow when all were called.
  *
  * @example
- * const limit = new CallbackTimer(() => socket.destroy())
- * for await (const request of requests) {
+ * const limit = new CallbackTimer(hangUp)
+ * for (let request = 1; request <= 3; request++) {
  *   limit.start(5000)
- *   await answer(request)
+ *   await sleep(1)
  *   limit.cancel()
  * }
  */
@@ -71,8 +72,9 @@ export class CallbackTimer extends RefTimer implements Disposable {
   /** Starts its time afresh. False, with no effect, unless it is pending. */
   refresh(): boolean {
     if (isFresh(this)) return true
+    const timers = CallbackTimer.#queueOf(this)
     if (this.id === -1) return false
-    CallbackTimer.#queueOf(this).refresh(this)
+    timers.refresh(this)
     return true
   }
 
