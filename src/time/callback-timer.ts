@@ -24,6 +24,9 @@ export interface CallbackTimerOptions {
   ref?: boolean | undefined
 }
 
+/** On a timer, with no arguments: an array of them would be made for each call. */
+let callBack: (this: CallbackTimer) => void
+
 /**
  * Calls back once for each start, unless it is cancelled before: libuv's `uv_timer_t`, Go's `time.AfterFunc`. Starting,
  * refreshing and cancelling make nothing, so they cost a few writes to memory; `setTimeout` makes a timer each time.
@@ -40,8 +43,14 @@ export interface CallbackTimerOptions {
  * }
  */
 export class CallbackTimer extends RefTimer implements Disposable {
-  /** @internal */
-  readonly callback: (timer: CallbackTimer) => void
+  static {
+    callBack = function () {
+      const callback = this.#callback
+      callback(this)
+    }
+  }
+
+  readonly #callback: (timer: CallbackTimer) => void
   readonly #context = captureContext('ASYNCFD_TIMER')
 
   /** Makes it; it is not started. @throws `ERR_INVALID_ARG_TYPE` */
@@ -49,12 +58,12 @@ export class CallbackTimer extends RefTimer implements Disposable {
     if (typeof callback !== 'function') throw invalidArgType('callback', 'of type function', callback)
     if (options !== undefined) checkOptions(options)
     super(checkRef(options?.ref))
-    this.callback = callback
+    this.#callback = callback
   }
 
   /** Throws for what is none: the queue would take its properties for those of a timer. */
   static #queueOf(timer: CallbackTimer): TimerQueue {
-    void timer.#context
+    void timer.#callback
     return theReactor().timers
   }
 
@@ -102,10 +111,4 @@ export class CallbackTimer extends RefTimer implements Disposable {
   [Symbol.dispose](): void {
     this.cancel()
   }
-}
-
-/** On a timer, with no arguments: an array of them would be made for each call. */
-function callBack(this: CallbackTimer): void {
-  const { callback } = this
-  callback(this)
 }
