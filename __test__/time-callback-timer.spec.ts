@@ -196,30 +196,34 @@ onStoppedTime(
   },
 )
 
-onStoppedTime(
-  'what the first of ten thousand cancels or puts off is not called with the rest, however far behind it is',
-  async (t) => {
-    const called: number[] = []
-    const timers = Array.from({ length: 10_000 }, (_, i) =>
+onStoppedTime('what the first of thousands cancels or puts off is not called with the rest, however far behind', async (t) => {
+  let called: number[] = []
+  const timers = Array.from(
+    { length: 10_000 },
+    (_, i) =>
       new CallbackTimer(() => {
         called.push(i)
         if (i !== 0) return
         for (let far = 1000; far < 10_000; far += 1000) timers[far]!.cancel()
         for (let far = 1500; far < 10_000; far += 1000) timers[far]!.start(5)
         for (let far = 1700; far < 10_000; far += 1000) timers[far]!.refresh()
-      }).start(10),
-    )
-    await clock.advance(10)
-    t.is(called.length, 10_000 - 3 * 9)
-    t.true(called.every((i) => i === 0 || ![0, 500, 700].includes(i % 1000) || i < 1000))
-    called.length = 0
-    await clock.advance(5)
-    t.deepEqual(called, [1500, 2500, 3500, 4500, 5500, 6500, 7500, 8500, 9500])
-    called.length = 0
-    await clock.advance(5)
-    t.deepEqual(called, [1700, 2700, 3700, 4700, 5700, 6700, 7700, 8700, 9700])
-  },
-)
+      }),
+  )
+  const calledIn = async (ms: number) => {
+    called = []
+    await clock.advance(ms)
+    return called
+  }
+  // Again and again: what is compiled by then is fast enough for one turn to take several thousands.
+  for (let round = 0; round < 20; round++) {
+    for (const timer of timers) timer.start(10)
+    const first = await calledIn(10)
+    t.is(first.length, 10_000 - 3 * 9)
+    t.true(first.every((i) => i < 1000 || ![0, 500, 700].includes(i % 1000)))
+    t.deepEqual(await calledIn(5), [1500, 2500, 3500, 4500, 5500, 6500, 7500, 8500, 9500])
+    t.deepEqual(await calledIn(5), [1700, 2700, 3700, 4700, 5700, 6700, 7700, 8700, 9700])
+  }
+})
 
 test.serial('thousands that are due again at once leave the event loop its turns', async (t) => {
   let turns = 0
