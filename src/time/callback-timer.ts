@@ -74,7 +74,8 @@ export class CallbackTimer extends RefTimer implements Disposable {
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   start(ms: number): this {
-    CallbackTimer.#queueOf(this).after(this, checkDuration('ms', ms))
+    checkDuration('ms', ms)
+    CallbackTimer.#queueOf(this).after(this, ms)
     return this
   }
 
@@ -95,11 +96,6 @@ export class CallbackTimer extends RefTimer implements Disposable {
   /** Whether it was started and has neither called back nor been cancelled since. */
   get isPending(): boolean {
     return this.id !== -1
-  }
-
-  /** @internal */
-  override touch(): number {
-    return this.#context === null ? this.drain : 0
   }
 
   /** @internal */
