@@ -51,17 +51,20 @@ export function socketPair(t: T, type = SOCK_STREAM): [number, number] {
   return [own(t, a), own(t, b)]
 }
 
-/** Closes `fd` and gives its number to a duplicate of `source`. No other code runs in between. */
+/**
+ * Closes `fd` and gives its number to a duplicate of `source`. No other code of this thread runs in between, and next to none of others:
+ * Deno opens files on some, so the numbers below are taken before.
+ */
 export function reuse(t: T, fd: number, source: number): number {
+  const others: number[] = []
+  while ((others.at(-1) ?? -1) < fd) others.push(sys.dup(source))
   shut(fd)
-  const lower: number[] = []
-  for (;;) {
-    const copy = sys.dup(source)
-    if (copy === fd) break
-    lower.push(copy)
-  }
-  for (const copy of lower) sys.close(copy)
-  return own(t, fd)
+  let copy = sys.dup(source)
+  for (; copy < fd; copy = sys.dup(source)) others.push(copy)
+  for (const other of others) sys.close(other)
+  if (copy === fd) return own(t, fd)
+  sys.close(copy)
+  throw new Error(`another thread took the number ${fd}`)
 }
 
 /** A folder that is removed when the test ends. */
