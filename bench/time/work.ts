@@ -45,47 +45,37 @@ class Reused implements Slots {
 }
 
 /** One is made at each start. */
-class Ours implements Slots {
-  readonly #live: ours.Timeout[]
-  readonly #callback: () => void
+abstract class Made<T> {
+  protected readonly live: T[]
+  protected readonly callback: () => void
 
   constructor(count: number, callback: () => void) {
-    this.#live = new Array(count)
-    this.#callback = callback
+    this.live = new Array(count)
+    this.callback = callback
   }
 
-  start(slot: number, ms: number): void {
-    this.#live[slot] = ours.setTimeout(this.#callback, ms)
-  }
-
-  cancel(slot: number): void {
-    ours.clearTimeout(this.#live[slot])
-  }
-
-  at(slot: number): ours.Timeout {
-    return this.#live[slot]!
+  at(slot: number): T {
+    return this.live[slot]!
   }
 }
 
-class Nodes implements Slots {
-  readonly #live: NodeJS.Timeout[]
-  readonly #callback: () => void
-
-  constructor(count: number, callback: () => void) {
-    this.#live = new Array(count)
-    this.#callback = callback
-  }
-
+class Ours extends Made<ours.Timeout> implements Slots {
   start(slot: number, ms: number): void {
-    this.#live[slot] = node.setTimeout(this.#callback, ms)
+    this.live[slot] = ours.setTimeout(this.callback, ms)
   }
 
   cancel(slot: number): void {
-    node.clearTimeout(this.#live[slot])
+    ours.clearTimeout(this.live[slot])
+  }
+}
+
+class Nodes extends Made<NodeJS.Timeout> implements Slots {
+  start(slot: number, ms: number): void {
+    this.live[slot] = node.setTimeout(this.callback, ms)
   }
 
-  at(slot: number): NodeJS.Timeout {
-    return this.#live[slot]!
+  cancel(slot: number): void {
+    node.clearTimeout(this.live[slot])
   }
 }
 
