@@ -22,6 +22,8 @@ const perSecond = (value: number) => `${Math.round(value).toLocaleString('en')}/
 const micros = (value: number) => `${value.toFixed(1)} us`
 
 const LOAD_FACTOR = 3
+/** The part of a core from which on the load generator may be what limits. */
+const BUSY = 0.9
 const runtimes = fileURLToPath(new URL('../../../scripts/runtimes/node_modules', import.meta.url))
 
 /** How each contender is started; undefined if it cannot be had here. */
@@ -77,7 +79,7 @@ async function* compare(
 ): AsyncGenerator<Group> {
   const [all, notes] = entries(names, run)
   const done = await interleave(title, all, rounds)
-  const of = (name: string) => figure(done, name, key)
+  const of = (name: string, what = key) => figure(done, name, what)
   const base = done.has('node:net') ? 'node:net' : 'node:dgram'
   const rows: Row[] = all.flatMap(({ name }): Row[] => {
     const peers = Object.entries(bars[name] ?? {}).filter(([peer]) => done.has(peer))
@@ -90,6 +92,12 @@ async function* compare(
       bar,
     }))
   })
+  const limited = all.flatMap(({ name }) => {
+    const busy = spread(of(name, 'busy')).median
+    return busy >= BUSY ? [`${name} ${Math.round(busy * 100)} %`] : []
+  })
+  if (limited.length > 0)
+    notes.push(`the load generator was busy itself, so these may be faster than it shows: ${limited.join(', ')}`)
   yield { title, notes: ['server alone on one core, load generator on another', ...notes], rows }
 }
 
@@ -151,7 +159,7 @@ function* parts(): Generator<[string, (effort: Effort) => AsyncGenerator<Group>]
         effort,
         async (command) => {
           const measured = await load(command, 'accept', 50, effort.ms * LOAD_FACTOR)
-          return { perCpuSecond: (measured.perSecond! * effort.ms * LOAD_FACTOR * (4 / 3)) / measured.cpuMs! }
+          return { ...measured, perCpuSecond: (measured.perSecond! * effort.ms * LOAD_FACTOR * (4 / 3)) / measured.cpuMs! }
         },
         'perCpuSecond',
         perSecond,
