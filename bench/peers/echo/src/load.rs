@@ -10,7 +10,8 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::meter::Meter;
 
 struct Connection {
     socket: TcpStream,
@@ -19,67 +20,6 @@ struct Connection {
     begun: Instant,
     /// Nothing is to be sent for now.
     rests: bool,
-}
-
-/// Counts between a warm-up and an end.
-struct Meter {
-    span: Duration,
-    begun: Instant,
-    /// The CPU that this process had used by then.
-    cpu: Duration,
-    warm: bool,
-    count: u64,
-    micros: Vec<u32>,
-}
-
-impl Meter {
-    fn new(ms: usize) -> Self {
-        Meter {
-            span: Duration::from_millis(ms as u64),
-            begun: Instant::now(),
-            cpu: cpu(),
-            warm: false,
-            count: 0,
-            micros: Vec::with_capacity(1 << 20),
-        }
-    }
-
-    fn note(&mut self, since: Instant, now: Instant) {
-        self.count += 1;
-        if self.micros.len() < self.micros.capacity() {
-            self.micros.push(((now - since).as_nanos() / 10).min(u128::from(u32::MAX)) as u32);
-        }
-    }
-
-    /// True when the time is up.
-    fn over(&mut self, now: Instant) -> bool {
-        let elapsed = now - self.begun;
-        if self.warm {
-            return elapsed >= self.span;
-        }
-        if elapsed >= self.span / 3 {
-            (self.warm, self.begun, self.cpu, self.count) = (true, now, cpu(), 0);
-            self.micros.clear();
-        }
-        false
-    }
-
-    fn report(mut self) {
-        let seconds = self.begun.elapsed().as_secs_f64();
-        self.micros.sort_unstable();
-        let at = |part: f64| f64::from(self.micros[((self.micros.len() - 1) as f64 * part) as usize]) / 100.0;
-        println!(
-            "{{\"perSecond\":{:.1},\"p50\":{:.2},\"p99\":{:.2},\"busy\":{:.3}}}",
-            self.count as f64 / seconds,
-            at(0.5),
-            at(0.99),
-            (cpu() - self.cpu).as_secs_f64() / seconds
-        );
-    }
-}
-
-fn cpu() -> Duration {
-    clock_gettime(ClockId::ProcessCPUTime).try_into().expect("a time since the start")
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -246,36 +186,6 @@ pub fn accept(address: SocketAddr, connections: usize, ms: usize) {
         }
         drop(batch);
         if meter.over(Instant::now()) {
-            break;
-        }
-    }
-    meter.report();
-}
-
-/// Datagrams: so many are on their way at any time. One that is lost would be missed for ever, so a silence sends them anew.
-pub fn udp(address: SocketAddr, on_their_way: usize, size: usize, ms: usize) {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
-    socket.connect(address).expect("connect");
-    socket.set_read_timeout(Some(Duration::from_millis(200))).expect("timeout");
-    let message = vec![7u8; size];
-    let mut buffer = vec![0u8; size + 1];
-    let mut meter = Meter::new(ms);
-    let send_all = || (0..on_their_way).for_each(|_| assert_eq!(socket.send(&message).expect("send"), size));
-    send_all();
-    let mut last = Instant::now();
-    loop {
-        match socket.recv(&mut buffer) {
-            Ok(count) => {
-                assert_eq!(count, size);
-                let now = Instant::now();
-                meter.note(last, now);
-                last = now;
-                socket.send(&message).expect("send");
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => send_all(),
-            Err(error) => panic!("recv: {error}"),
-        }
-        if meter.over(last) {
             break;
         }
     }

@@ -9,7 +9,9 @@
 //!
 //! `tokio`, `tokio-udp` and `async-io`: echo servers. They print their port and serve until standard input ends.
 
+mod datagrams;
 mod load;
+mod meter;
 mod serve;
 
 fn main() {
@@ -24,7 +26,7 @@ fn main() {
             load::slices(number(1), number(2), number(3), &addresses.unwrap_or_else(|| usage()));
         }
         Some("accept") => load::accept(address(), number(2), number(3)),
-        Some("udp") => load::udp(address(), number(2), number(3), number(4)),
+        Some("udp") => datagrams::udp(address(), number(2), number(3), number(4)),
         Some("tokio") => serve::tokio(),
         Some("tokio-udp") => serve::tokio_udp(),
         Some("async-io") => serve::async_io(),
