@@ -3,8 +3,22 @@
 
 /* The functions written on raw Node-API; their types are kept by hand in crates/node/hot.d.ts. */
 
+/** What a reactor is asked for every descriptor, or every batch of events. */
+export interface NativeFunctions {
+  /**
+   * Registers `fd`; gives the slot or `-errno`. The board then holds its generation, and which slot, if any, lost the number to it.
+   * `owned`: closed when the environment ends.
+   */
+  register: (fd: number, interest: number, owned: 0 | 1) => number
+  /** Ends a registration: 1 if the number still was its own, 0 if the descriptor had been closed elsewhere, or `-errno` if there is none. */
+  deregister: (slot: number, generation: number) => number
+  /** Within dispatch: looks for more events if that is likely to find some, and puts them on the board. 1 if there are some. */
+  collectAgain: () => number
+}
 /** `accept4(2)`: a descriptor or `-errno`; writes the peer's address to the block, if there is one. */
 export declare function sysAccept(fd: number, block?: Uint8Array): number
+/** `close(2)`: 0 or `-errno`. */
+export declare function sysClose(fd: number): number
 /** `read(2)` into `length` bytes of the view from `offset`: a count or `-errno`. */
 export declare function sysRead(fd: number, view: ArrayBufferView, offset: number, length: number): number
 /** `recv(2)`: a count or `-errno`. */
@@ -29,6 +43,8 @@ export declare function sysSendTo(
   flags: number,
   block: Uint8Array,
 ): number
+/** `setsockopt(2)`: 0 or `-errno`. */
+export declare function sysSetSocketOption(fd: number, level: number, name: number, view: ArrayBufferView): number
 /** `write(2)`: a count or `-errno`. */
 export declare function sysWrite(fd: number, view: ArrayBufferView, offset: number, length: number): number
 
@@ -54,16 +70,6 @@ export declare class NativeReactor {
   now(): number
   /** The instant at which timers next need a turn, not later than the earliest deadline; null without timers. */
   nextTimer(): number | null
-  /**
-   * Registers `fd`; gives the slot or a negative errno. The board then holds its generation, and which slot, if
-   * any, lost the number to it. `owned`: closed when the environment ends.
-   */
-  register(fd: number, interest: number, owned: boolean): number
-  /**
-   * Ends a registration: 1 if the number still was its own, 0 if the descriptor had been closed elsewhere, or a
-   * negative errno if there is no such registration.
-   */
-  deregister(slot: number, generation: number): number
   /** Changes what a registration asks the kernel for: 0 or a negative errno. */
   setInterest(slot: number, generation: number, interest: number): number
   /** Applies now what the board asks for: submissions, the hold on the event loop, a turn for parked work. */
@@ -73,8 +79,8 @@ export declare class NativeReactor {
    * the loop, whose other phases always get their time.
    */
   holdBack(held: boolean): void
-  /** A function for dispatch: looks for more events if that is likely to find some, and puts them on the board. */
-  collectAgain(): () => void
+  /** What is called for every descriptor, or every batch of events. */
+  functions(): NativeFunctions
   /** Whether events are told once per change, or once until armed again. */
   get isEdge(): boolean
   metrics(): NativeMetrics
@@ -104,9 +110,6 @@ export declare function probeFd(fd: number, interest: number, timeoutMs: number)
 
 /** `bind(2)`: 0 or `-errno`. */
 export declare function sysBind(fd: number, block: Uint8Array): number
-
-/** `close(2)`: 0 or `-errno`. */
-export declare function sysClose(fd: number): number
 
 /** `connect(2)`: 0 or `-errno`. */
 export declare function sysConnect(fd: number, block: Uint8Array): number
@@ -210,9 +213,6 @@ export declare function sysSendMsg(fd: number, views: ReadonlyArray<ArrayBufferV
 
 /** `O_NONBLOCK` on or off: 0 or `-errno`. */
 export declare function sysSetNonblocking(fd: number, on: boolean): number
-
-/** `setsockopt(2)`: 0 or `-errno`. */
-export declare function sysSetSocketOption(fd: number, level: number, name: number, view: ArrayBufferView): number
 
 /** `timerfd_settime(2)`: 0 or `-errno`. Times above zero are at least a nanosecond: zero would disarm. */
 export declare function sysSetTimerfd(fd: number, flags: number, valueMs: number, intervalMs: number): number

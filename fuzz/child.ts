@@ -106,7 +106,7 @@ function drawOp(): [string, Op, Callable] {
   return ops[cumulative.findIndex((sum) => drawn < sum)]!
 }
 
-const NATIVE_ERRNO = /^native\.(sys|probe|NativeReactor\.(register|deregister|setInterest))/
+const NATIVE_ERRNO = /^native\.(sys|probe|NativeFunctions|NativeReactor\.setInterest)/
 
 function once(): void {
   const [name, op, call] = drawOp()

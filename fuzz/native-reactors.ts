@@ -17,6 +17,7 @@ type Binding = typeof Native
 
 interface Held {
   native: InstanceType<Binding['NativeReactor']>
+  functions: Native.NativeFunctions
   control: Uint32Array
   slots: Uint32Array
   timers: Uint32Array
@@ -84,7 +85,14 @@ function make(): void {
     for (let number = 0; number < at('BLOCKS'); number++) control[at('FREE') + number] = number
     control[at('FREE_COUNT')] = at('BLOCKS')
   }
-  held = { native, control, slots: new Uint32Array(slots.buffer, 0, slots.buffer.byteLength >> 2), timers, keys: [] }
+  held = {
+    native,
+    functions: native.functions(),
+    control,
+    slots: new Uint32Array(slots.buffer, 0, slots.buffer.byteLength >> 2),
+    timers,
+    keys: [],
+  }
   reactors.push(held)
 }
 
@@ -98,8 +106,6 @@ let target: Held
 /** An op on some reactor: its arguments may depend on which. */
 function method(
   name:
-    | 'register'
-    | 'deregister'
     | 'setInterest'
     | 'usePool'
     | 'growSlots'
@@ -109,6 +115,7 @@ function method(
     | 'now'
     | 'holdBack'
     | 'flush'
+    | 'functions'
     | 'metrics',
   args: () => unknown[],
   after?: Op['after'],
@@ -122,6 +129,18 @@ function method(
       const receiver = chance(0.02) ? junk() : target.native
       return Reflect.apply(target.native[name], receiver, given) as unknown
     },
+    ...(after && { after }),
+  }
+}
+
+/** One of the functions that a reactor gives, likewise. */
+function given(name: keyof Native.NativeFunctions, args: () => unknown[], after?: Op['after']): Op {
+  return {
+    args: () => {
+      target = aReactor()
+      return args()
+    },
+    call: (...given) => Reflect.apply(target.functions[name], chance(0.02) ? junk() : undefined, given) as unknown,
     ...(after && { after }),
   }
 }
@@ -195,9 +214,10 @@ export const nativeReactors: Record<string, Op> = {
         ? Reflect.apply(binding.NativeReactor as never, undefined, args)
         : Reflect.construct(binding.NativeReactor, args),
   },
-  'NativeReactor.register': method(
+  'NativeReactor.functions': method('functions', () => []),
+  'NativeFunctions.register': given(
     'register',
-    () => [fd(), interest(), chance(0.2)],
+    () => [fd(), interest(), num(0, 0, 0, 0, 1)],
     (result) => {
       const slot = result as number
       if (slot < 0) return
@@ -206,7 +226,7 @@ export const nativeReactors: Record<string, Op> = {
       target.keys = [...target.keys.slice(-100), [slot, target.slots[slot * at('STRIDE') + at('GENERATION')]!]]
     },
   ),
-  'NativeReactor.deregister': method('deregister', key, (result, [slot]) => {
+  'NativeFunctions.deregister': given('deregister', key, (result, [slot]) => {
     if ((result as number) >= 0 && chance(0.9)) target.keys = target.keys.filter(([other]) => other !== slot)
   }),
   'NativeReactor.setInterest': method('setInterest', () => [...key(), interest()]),
@@ -243,14 +263,8 @@ export const nativeReactors: Record<string, Op> = {
   'NativeReactor.now': method('now', () => []),
   'NativeReactor.flush': method('flush', () => []),
   'NativeReactor.metrics': method('metrics', () => []),
-  // Inside a turn or outside of one, and the function that it gives, again and again.
-  'NativeReactor.collectAgain': {
-    args: () => [],
-    call: () => {
-      const collect = aReactor().native.collectAgain()
-      for (let times = below(3); times > 0; times--) collect()
-    },
-  },
+  // Inside a turn or outside of one.
+  'NativeFunctions.collectAgain': given('collectAgain', () => []),
   // Of its own errors only: others would be findings.
   'NativeReactor.report': { weight: 0.2, args: () => [], call: () => aReactor().native.report(new Thrown('reported')) },
   'NativeReactor.isEdge': { weight: 0.3, args: () => [], call: () => aReactor().native.isEdge },

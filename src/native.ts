@@ -13,7 +13,7 @@ import { AsyncFdError, ErrorCode } from './errors.js'
 import { glibcVersion, type Platform, PREBUILT, platform, platformName, VERSION } from './platform.js'
 
 export type Binding = typeof Native
-export type { NativeReactor } from '../index.js'
+export type { NativeFunctions, NativeReactor } from '../index.js'
 
 let binding: Binding | undefined
 let path = ''

@@ -13,7 +13,7 @@ import { isTracing, trace } from './diagnostics.js'
 import { outsideDomains } from './domains.js'
 import { chooseDriver, chooseOneshot, type DriverName, ON_DENO, ON_NODE } from './driver.js'
 import { ErrorCode, errnoName, stateError, systemError } from './errors.js'
-import { type NativeReactor, native } from './native.js'
+import { type NativeFunctions, type NativeReactor, native } from './native.js'
 import { type Entry, type Parked, Registration } from './registration.js'
 import { AHEAD, TimerQueue } from './timer-queue.js'
 
@@ -97,7 +97,7 @@ export class Reactor {
   /** What async hooks are shown. Those who look for what keeps a process alive ask it, as they ask handles of Node's. */
   readonly #resource = { hasRef: (): boolean => this.#refs > 0 }
   readonly #native: NativeReactor
-  readonly #collectAgain: () => void
+  readonly #functions: NativeFunctions
   readonly #probe: (fd: number, interest: number, timeoutMs: number) => number
   readonly #registrations: (Registration | undefined)[] = []
   /** Entries to fire that a throwing listener kept from their turn, or that were put off to it, and what for. */
@@ -132,7 +132,7 @@ export class Reactor {
       throw notStarted(error as NodeJS.ErrnoException)
     }
     this.behind = this.#behind()
-    this.#collectAgain = this.#native.collectAgain()
+    this.#functions = this.#native.functions()
     this.edge = this.#native.isEdge
     Object.defineProperty(Registration.prototype, 'reactor', { value: this })
     if (isTracing) trace('reactor: %s driver, %s', driver, this.edge ? 'edge' : 'oneshot')
@@ -148,10 +148,11 @@ export class Reactor {
 
   /** Registers `fd`. Nothing is kept when it throws. `owned` numbers are closed when the environment ends. */
   register(fd: number, interest: number, level: boolean, owned: boolean): Registration {
-    let slot = this.#native.register(fd, interest, owned)
+    const own = owned ? 1 : 0
+    let slot = this.#functions.register(fd, interest, own)
     if (slot < 0 && this.#live === this.board.capacity) {
       this.#native.growSlots(this.board.growSlots())
-      slot = this.#native.register(fd, interest, owned)
+      slot = this.#functions.register(fd, interest, own)
     }
     if (slot < 0) {
       const error = systemError(-slot, CONTROL_CALL, fd)
@@ -187,7 +188,7 @@ export class Reactor {
     if (registration.isEnded) return false
     registration.ended = error
     if (isTracing) trace('fd %d deregistered', registration.fd)
-    const own = this.#native.deregister(registration.slot, registration.generation) === 1
+    const own = this.#functions.deregister(registration.slot, registration.generation) === 1
     this.#registrations[registration.slot] = undefined
     this.#live--
     this.whenEnded?.(registration)
@@ -348,7 +349,7 @@ export class Reactor {
     for (;;) {
       this.#until = 0
       if (!this.#dispatchWoken() || !this.#dispatchExpired() || control[board.EAGER] === 0) return
-      this.#collectAgain()
+      this.#functions.collectAgain()
       if (control[board.WOKEN_CURSOR] === control[board.WOKEN_COUNT]) return
     }
   }

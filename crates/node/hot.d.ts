@@ -3,8 +3,22 @@
 
 /* The functions written on raw Node-API; their types are kept by hand in crates/node/hot.d.ts. */
 
+/** What a reactor is asked for every descriptor, or every batch of events. */
+export interface NativeFunctions {
+  /**
+   * Registers `fd`; gives the slot or `-errno`. The board then holds its generation, and which slot, if any, lost the number to it.
+   * `owned`: closed when the environment ends.
+   */
+  register: (fd: number, interest: number, owned: 0 | 1) => number
+  /** Ends a registration: 1 if the number still was its own, 0 if the descriptor had been closed elsewhere, or `-errno` if there is none. */
+  deregister: (slot: number, generation: number) => number
+  /** Within dispatch: looks for more events if that is likely to find some, and puts them on the board. 1 if there are some. */
+  collectAgain: () => number
+}
 /** `accept4(2)`: a descriptor or `-errno`; writes the peer's address to the block, if there is one. */
 export declare function sysAccept(fd: number, block?: Uint8Array): number
+/** `close(2)`: 0 or `-errno`. */
+export declare function sysClose(fd: number): number
 /** `read(2)` into `length` bytes of the view from `offset`: a count or `-errno`. */
 export declare function sysRead(fd: number, view: ArrayBufferView, offset: number, length: number): number
 /** `recv(2)`: a count or `-errno`. */
@@ -29,5 +43,7 @@ export declare function sysSendTo(
   flags: number,
   block: Uint8Array,
 ): number
+/** `setsockopt(2)`: 0 or `-errno`. */
+export declare function sysSetSocketOption(fd: number, level: number, name: number, view: ArrayBufferView): number
 /** `write(2)`: a count or `-errno`. */
 export declare function sysWrite(fd: number, view: ArrayBufferView, offset: number, length: number): number

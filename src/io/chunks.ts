@@ -143,24 +143,34 @@ export function chunks(port: Port, options: ChunkOptions = {}): AsyncIterableIte
 
 /**
  * Iterates until `next` gives null, or the port is closed by its user. What `next` rejects with is thrown, and iterating may go on.
+ * `now`, where it is given, is asked first, for what is there at once.
  */
-export function iterate<C>(port: Port, next: () => Promise<C | null>): AsyncIterableIterator<C> {
+export function iterate<C>(port: Port, next: () => Promise<C | null>, now?: () => C | undefined): AsyncIterableIterator<C> {
   let done = false
   const end = (): IteratorResult<C> => {
     done = true
     return { done: true, value: undefined }
   }
+  const wait = async (): Promise<IteratorResult<C>> => {
+    if (done) return end()
+    let value: C | null
+    try {
+      value = await next()
+    } catch (error) {
+      if (port.wasClosed) return end()
+      throw error
+    }
+    return value === null ? end() : { done: false, value }
+  }
   return {
-    async next() {
-      if (done) return end()
-      let value: C | null
+    next() {
+      let value: C | undefined
       try {
-        value = await next()
+        value = done ? undefined : now?.()
       } catch (error) {
-        if (port.wasClosed) return end()
-        throw error
+        return Promise.reject(error)
       }
-      return value === null ? end() : { done: false, value }
+      return value === undefined ? wait() : Promise.resolve({ done: false, value })
     },
     async return() {
       return end()

@@ -109,6 +109,12 @@ export class Port<T = unknown> implements Sink<number> {
     return lane.run(() => lane.attempt(once), options, false)
   }
 
+  /** Makes a call of ours, if nothing speaks against that: `WouldBlock` if something does, or if it would. */
+  now<R>(interest: number, call: (fd: number) => R | WouldBlock): R | WouldBlock {
+    const lane = interest === Interest.READABLE ? this.#input : this.output()
+    return lane.isOpen && AsyncFd.unusable(this.asyncFd) === null ? lane.attempt(call) : WouldBlock
+  }
+
   /**
    * Makes a call of ours until it does not block. `check` throws what is wrong with its arguments, and is left out where the call
    * comes to something at once: it has looked at them itself then.
@@ -119,11 +125,10 @@ export class Port<T = unknown> implements Sink<number> {
     check: () => void,
     options: WaitOptions | undefined,
   ): Promise<R> {
-    const lane = interest === Interest.READABLE ? this.#input : this.output()
-    if (options === undefined && lane.isOpen && AsyncFd.unusable(this.asyncFd) === null) {
+    if (options === undefined) {
       let result: R | WouldBlock
       try {
-        result = lane.attempt(call)
+        result = this.now(interest, call)
       } catch (error) {
         check()
         return Promise.reject(error)
@@ -131,6 +136,7 @@ export class Port<T = unknown> implements Sink<number> {
       if (result !== WouldBlock) return Promise.resolve(result)
     }
     check()
+    const lane = interest === Interest.READABLE ? this.#input : this.output()
     return this.refusal() ?? lane.run(() => lane.attempt(call), options, false)
   }
 

@@ -10,7 +10,7 @@ import type { Port } from '../io/port.js'
 import { theReactor } from '../reactor.js'
 import { accept } from '../sys/socket.js'
 import { checkWaitOptions, expired, type WaitOptions } from '../wait.js'
-import type { WouldBlock } from '../would-block.js'
+import { WouldBlock } from '../would-block.js'
 import { rest } from './connect.js'
 
 /** Errors of a connection that was over before it was taken: the next one may be fine. */
@@ -74,6 +74,17 @@ async function acceptFrom(port: Port<number>, options: WaitOptions | undefined):
   }
 }
 
+/** The connection that is there, if one is. What accepting fails with is seen by who then waits for one. */
+function acceptNow<S>(port: Port<number>, take: (fd: number) => S): S | undefined {
+  let fd: number | WouldBlock
+  try {
+    fd = port.now(Interest.READABLE, acceptNext)
+  } catch {
+    return undefined
+  }
+  return fd === WouldBlock ? undefined : take(fd)
+}
+
 /** As the listeners' `accept`: `take` makes a connection of a descriptor, and closes it if it throws. */
 export function acceptOne<S>(port: Port<number>, options: WaitOptions | undefined, take: (fd: number) => S): Promise<S> {
   if (options !== undefined) checkWaitOptions(options)
@@ -87,5 +98,6 @@ export function acceptAll<S>(
   take: (fd: number) => S,
 ): AsyncIterableIterator<S> {
   if (options !== undefined) checkWaitOptions(options)
-  return iterate(port, () => acceptOne(port, options, take))
+  const now = options === undefined ? () => acceptNow(port, take) : undefined
+  return iterate(port, () => acceptOne(port, options, take), now)
 }

@@ -57,9 +57,14 @@ export function setSocketOption(fd: FdSource, level: number, name: number, value
   orThrow(native().sysSetSocketOption(number, int32('level', level), int32('name', name), bytes), 'setsockopt', number)
 }
 
+/** An integer on its way. Small arrays have no memory of their own until native code asks for it, which costs more than the call. */
+const integerBytes = new Int32Array(new ArrayBuffer(4))
+
 function optionBytes(value: number | boolean | ArrayBufferView): ArrayBufferView {
-  if (typeof value === 'boolean') return Int32Array.of(value ? 1 : 0)
-  if (typeof value === 'number') return Int32Array.of(int32('value', value))
+  if (typeof value === 'boolean' || typeof value === 'number') {
+    integerBytes[0] = typeof value === 'boolean' ? Number(value) : int32('value', value)
+    return integerBytes
+  }
   if (!ArrayBuffer.isView(value)) throw invalidArgType('value', 'of type number or boolean or an ArrayBufferView', value)
   byteLengthOf('value', value)
   return value

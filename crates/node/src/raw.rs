@@ -160,15 +160,17 @@ pub fn call<const N: usize>(
     if status != sys::Status::napi_ok {
         return ptr::null_mut();
     }
-    match catch_unwind(AssertUnwindSafe(|| body(argv.map(|value| Value { env, value })))) {
-        Ok(result) => {
-            let mut out = ptr::null_mut();
-            // SAFETY: env is valid for this callback; `out` outlives the call.
-            unsafe { sys::napi_create_int32(env, result, &mut out) };
-            out
-        }
-        Err(_) => throw(env, PANIC),
-    }
+    answer(env, catch_unwind(AssertUnwindSafe(|| body(argv.map(|value| Value { env, value })))))
+}
+
+/// What a callback returns, or the exception that a panic becomes.
+#[inline]
+fn answer(env: sys::napi_env, result: std::thread::Result<i32>) -> sys::napi_value {
+    let Ok(result) = result else { return throw(env, PANIC) };
+    let mut out = ptr::null_mut();
+    // SAFETY: env is valid for this callback; `out` outlives the call.
+    unsafe { sys::napi_create_int32(env, result, &mut out) };
+    out
 }
 
 const PANIC: &CStr = c"asyncfd: internal error (a panic in native code); please report it";
@@ -180,13 +182,13 @@ pub fn throw(env: sys::napi_env, message: &CStr) -> sys::napi_value {
     ptr::null_mut()
 }
 
-/// A JavaScript function without arguments and result that runs `run` on `data`, for what is called too often for
-/// generated code (which takes longer to find its object than a system call). The function keeps `data`.
-pub fn function<T: 'static>(
+/// A JavaScript function that runs `run` on `data` and its first `N` arguments (missing ones are `undefined`), for what is called too
+/// often for generated code (which takes longer to find its object than a system call). The function keeps `data`.
+pub fn function<T: 'static, const N: usize>(
     env: sys::napi_env,
     name: &CStr,
     data: Rc<T>,
-    run: fn(&T),
+    run: fn(&T, [Value; N]) -> i32,
 ) -> napi::Result<sys::napi_value> {
     let closure = Box::into_raw(Box::new(Closure { data, run })).cast();
     let mut function = ptr::null_mut();
@@ -194,13 +196,13 @@ pub fn function<T: 'static>(
     // call of the function, frees the closure; if it could not be added the closure is leaked.
     let status = unsafe {
         let status =
-            sys::napi_create_function(env, name.as_ptr(), -1, Some(invoke::<T>), closure, &mut function);
+            sys::napi_create_function(env, name.as_ptr(), -1, Some(invoke::<T, N>), closure, &mut function);
         if status == sys::Status::napi_ok {
             sys::napi_add_finalizer(
                 env,
                 function,
                 closure,
-                Some(drop_closure::<T>),
+                Some(drop_closure::<T, N>),
                 ptr::null_mut(),
                 ptr::null_mut(),
             )
@@ -215,29 +217,33 @@ pub fn function<T: 'static>(
     }
 }
 
-struct Closure<T> {
+struct Closure<T, const N: usize> {
     data: Rc<T>,
-    run: fn(&T),
+    run: fn(&T, [Value; N]) -> i32,
 }
 
-unsafe extern "C" fn invoke<T>(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    let mut closure = ptr::null_mut();
-    // SAFETY: env and info are the ones Node passed to this callback; arguments are not asked for. The data is the
+unsafe extern "C" fn invoke<T, const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    let (mut argv, mut argc, mut closure) = ([ptr::null_mut(); N], N, ptr::null_mut());
+    // SAFETY: env and info are the ones Node passed to this callback; argv has room for argc values. The data is the
     // closure of `function`, which lives as long as the function that is being called.
-    let done = unsafe {
-        sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &mut closure);
-        let closure = &*closure.cast_const().cast::<Closure<T>>();
-        catch_unwind(AssertUnwindSafe(|| (closure.run)(&closure.data)))
+    let closure = unsafe {
+        sys::napi_get_cb_info(env, info, &mut argc, argv.as_mut_ptr(), ptr::null_mut(), &mut closure);
+        &*closure.cast_const().cast::<Closure<T, N>>()
     };
-    match done {
-        Ok(()) => ptr::null_mut(),
-        Err(_) => throw(env, PANIC),
-    }
+    let run = || (closure.run)(&closure.data, argv.map(|value| Value { env, value }));
+    answer(env, catch_unwind(AssertUnwindSafe(run)))
 }
 
-unsafe extern "C" fn drop_closure<T>(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+unsafe extern "C" fn drop_closure<T, const N: usize>(
+    _env: sys::napi_env,
+    data: *mut c_void,
+    _hint: *mut c_void,
+) {
     // SAFETY: made by `function`; finalizers run once.
-    drop(unsafe { Box::from_raw(data.cast::<Closure<T>>()) });
+    drop(unsafe { Box::from_raw(data.cast::<Closure<T, N>>()) });
 }
 
 /// Adds a raw function to the binding's exports.

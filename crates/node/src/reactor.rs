@@ -12,13 +12,13 @@ use asyncfd_core::reactor::Reactor;
 use asyncfd_core::readiness::Readiness;
 use asyncfd_core::registration::{Key, Trigger};
 use asyncfd_core::timers::Timers;
-use napi::bindgen_prelude::{FromNapiValue, Result, ToNapiValue, TypeName, ValidateNapiValue};
+use napi::bindgen_prelude::{FromNapiValue, Object, Result, ToNapiValue, TypeName, ValidateNapiValue};
 use napi::{Env, sys};
 use napi_derive::napi;
 
 use crate::board::{Board, LAYOUT};
 use crate::env::{EnvState, Wanted};
-use crate::raw;
+use crate::raw::{self, Value};
 use crate::refusal::Refusal;
 use crate::streak::When;
 
@@ -171,35 +171,11 @@ impl NativeReactor {
         self.state.timers.borrow().next_ms()
     }
 
-    /// Registers `fd`; gives the slot or a negative errno. The board then holds its generation, and which slot, if
-    /// any, lost the number to it. `owned`: closed when the environment ends.
-    #[napi]
-    pub fn register(&self, fd: i32, interest: u32, owned: bool) -> i32 {
-        let board = &self.state.board;
-        let registered = self.with_words(|reactor, words| reactor.register(words, fd, interest, owned));
-        match registered {
-            Ok(registered) => {
-                board.set_superseded(registered.superseded.map(|key| key.slot));
-                registered.key.slot as i32
-            }
-            Err(error) => errno(error),
-        }
-    }
-
-    /// Ends a registration: 1 if the number still was its own, 0 if the descriptor had been closed elsewhere, or a
-    /// negative errno if there is no such registration.
-    #[napi]
-    pub fn deregister(&self, slot: u32, generation: u32) -> i32 {
-        let key = Key { slot, generation };
-        self.with_words(|reactor, words| reactor.deregister(words, key))
-            .map_or_else(errno, |fd| fd.is_some().into())
-    }
-
     /// Changes what a registration asks the kernel for: 0 or a negative errno.
     #[napi]
     pub fn set_interest(&self, slot: u32, generation: u32, interest: u32) -> i32 {
         let key = Key { slot, generation };
-        self.with_words(|reactor, words| reactor.set_interest(words, key, interest))
+        with_words(&self.state, |reactor, words| reactor.set_interest(words, key, interest))
             .map_or_else(errno, |()| 0)
     }
 
@@ -216,13 +192,16 @@ impl NativeReactor {
         self.state.hold_back(held);
     }
 
-    /// A function for dispatch: looks for more events if that is likely to find some, and puts them on the board.
-    #[napi(ts_return_type = "() => void")]
-    pub fn collect_again(&self, env: Env) -> Result<Raw> {
-        raw::function(env.raw(), c"collectAgain", Rc::clone(&self.state), |state: &EnvState| {
-            state.collect_again(When::InDispatch);
-        })
-        .map(Raw)
+    /// What is called for every descriptor, or every batch of events.
+    #[napi(ts_return_type = "NativeFunctions")]
+    pub fn functions(&self, env: Env) -> Result<Object<'static>> {
+        let mut functions = Object::new(&env)?;
+        let state = || Rc::clone(&self.state);
+        functions.set("register", Raw(raw::function(env.raw(), c"register", state(), register)?))?;
+        functions.set("deregister", Raw(raw::function(env.raw(), c"deregister", state(), deregister)?))?;
+        functions
+            .set("collectAgain", Raw(raw::function(env.raw(), c"collectAgain", state(), collect_again)?))?;
+        Ok(functions)
     }
 
     /// Whether events are told once per change, or once until armed again.
@@ -249,12 +228,40 @@ impl NativeReactor {
     }
 }
 
-impl NativeReactor {
-    fn with_words<R>(
-        &self,
-        with: impl FnOnce(&mut Reactor, Readiness) -> std::result::Result<R, Error>,
-    ) -> std::result::Result<R, Error> {
-        let board = &self.state.board;
-        self.state.with_reactor(|reactor| board.readiness(|words| with(reactor, words))).unwrap_or(Err(STALE))
+/// Registers `fd`; gives the slot or a negative errno. The board then holds its generation, and which slot, if
+/// any, lost the number to it. `owned`, if not 0: closed when the environment ends.
+fn register(state: &EnvState, [fd, interest, owned]: [Value; 3]) -> i32 {
+    let (Some(fd), Some(interest), Some(owned)) = (fd.int32(), interest.int32(), owned.int32()) else {
+        return errno(Error::INVAL);
+    };
+    match with_words(state, |reactor, words| reactor.register(words, fd, interest as u32, owned != 0)) {
+        Ok(registered) => {
+            state.board.set_superseded(registered.superseded.map(|key| key.slot));
+            registered.key.slot as i32
+        }
+        Err(error) => errno(error),
     }
+}
+
+/// Ends a registration: 1 if the number still was its own, 0 if the descriptor had been closed elsewhere, or a
+/// negative errno if there is no such registration.
+fn deregister(state: &EnvState, [slot, generation]: [Value; 2]) -> i32 {
+    let (Some(slot), Some(generation)) = (slot.int32(), generation.int32()) else {
+        return errno(Error::INVAL);
+    };
+    let key = Key { slot: slot as u32, generation: generation as u32 };
+    with_words(state, |reactor, words| reactor.deregister(words, key))
+        .map_or_else(errno, |fd| fd.is_some().into())
+}
+
+/// For dispatch: looks for more events if that is likely to find some, and puts them on the board. Whether there are some.
+fn collect_again(state: &EnvState, []: [Value; 0]) -> i32 {
+    state.collect_again(When::InDispatch).into()
+}
+
+fn with_words<R>(
+    state: &EnvState,
+    with: impl FnOnce(&mut Reactor, Readiness) -> std::result::Result<R, Error>,
+) -> std::result::Result<R, Error> {
+    state.with_reactor(|reactor| state.board.readiness(|words| with(reactor, words))).unwrap_or(Err(STALE))
 }

@@ -23,12 +23,6 @@ pub fn sys_writev(fd: i32, #[napi(ts_arg_type = "ReadonlyArray<ArrayBufferView>"
     count(views.vectors().and_then(|vectors| unsafe { io::writev(fd, &vectors) }))
 }
 
-/// `close(2)`: 0 or `-errno`.
-#[napi(catch_unwind)]
-pub fn sys_close(fd: i32) -> i32 {
-    done(io::close(fd))
-}
-
 /// `F_DUPFD_CLOEXEC`: a descriptor or `-errno`.
 #[napi(catch_unwind)]
 pub fn sys_dup(fd: i32) -> i32 {

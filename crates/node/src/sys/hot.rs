@@ -5,6 +5,7 @@ use asyncfd_core::sys::{Errno, Result, io, socket};
 use napi::sys::{napi_callback_info, napi_env, napi_value};
 
 use super::address::Block;
+use super::view::View;
 use crate::raw::{self, Bytes, Value};
 
 /// Looks the arguments up and makes the call at once: no JavaScript runs between the two.
@@ -94,12 +95,29 @@ unsafe extern "C" fn accept(env: napi_env, info: napi_callback_info) -> napi_val
     })
 }
 
+unsafe extern "C" fn close(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd]| {
+        fd.int32().map_or(super::failure(Errno::INVAL), |fd| super::done(io::close(fd)))
+    })
+}
+
+unsafe extern "C" fn set_socket_option(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, level, name, view]| {
+        let (Some(fd), Some(level), Some(name)) = (fd.int32(), level.int32(), name.int32()) else {
+            return super::failure(Errno::INVAL);
+        };
+        super::done(View::new(view).copy().and_then(|value| socket::set_option(fd, level, name, &value)))
+    })
+}
+
 pub fn export(env: napi_env, exports: napi_value) -> napi::Result<()> {
     raw::export(env, exports, c"sysRead", Some(read))?;
     raw::export(env, exports, c"sysWrite", Some(write))?;
     raw::export(env, exports, c"sysRecv", Some(recv))?;
     raw::export(env, exports, c"sysSend", Some(send))?;
     raw::export(env, exports, c"sysAccept", Some(accept))?;
+    raw::export(env, exports, c"sysClose", Some(close))?;
+    raw::export(env, exports, c"sysSetSocketOption", Some(set_socket_option))?;
     raw::export(env, exports, c"sysRecvFrom", Some(recv_from))?;
     raw::export(env, exports, c"sysSendTo", Some(send_to))
 }

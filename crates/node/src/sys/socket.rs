@@ -79,14 +79,3 @@ pub fn sys_get_socket_option(
         Ok(len)
     })())
 }
-
-/// `setsockopt(2)`: 0 or `-errno`.
-#[napi(catch_unwind)]
-pub fn sys_set_socket_option(
-    fd: i32,
-    level: i32,
-    name: i32,
-    #[napi(ts_arg_type = "ArrayBufferView")] view: View,
-) -> i32 {
-    done(view.copy().and_then(|value| socket::set_option(fd, level, name, &value)))
-}
