@@ -227,12 +227,13 @@ unsafe extern "C" fn invoke<T, const N: usize>(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     let (mut argv, mut argc, mut closure) = ([ptr::null_mut(); N], N, ptr::null_mut());
-    // SAFETY: env and info are the ones Node passed to this callback; argv has room for argc values. The data is the
+    // SAFETY: env and info are the ones Node passed to this callback; argv has room for argc values. The data is null, or the
     // closure of `function`, which lives as long as the function that is being called.
     let closure = unsafe {
         sys::napi_get_cb_info(env, info, &mut argc, argv.as_mut_ptr(), ptr::null_mut(), &mut closure);
-        &*closure.cast_const().cast::<Closure<T, N>>()
+        closure.cast_const().cast::<Closure<T, N>>().as_ref()
     };
+    let Some(closure) = closure else { return ptr::null_mut() };
     let run = || (closure.run)(&closure.data, argv.map(|value| Value { env, value }));
     answer(env, catch_unwind(AssertUnwindSafe(run)))
 }
