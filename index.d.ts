@@ -43,10 +43,14 @@ export declare function sysSendTo(
   flags: number,
   block: Uint8Array,
 ): number
+/** `send(2)` of all of the view, with `MSG_NOSIGNAL`: a count or `-errno`. */
+export declare function sysSendView(fd: number, view: ArrayBufferView): number
 /** `setsockopt(2)`: 0 or `-errno`. */
 export declare function sysSetSocketOption(fd: number, level: number, name: number, view: ArrayBufferView): number
 /** `write(2)`: a count or `-errno`. */
 export declare function sysWrite(fd: number, view: ArrayBufferView, offset: number, length: number): number
+/** `write(2)` of all of the view: a count or `-errno`. */
+export declare function sysWriteView(fd: number, view: ArrayBufferView): number
 
 export declare class NativeReactor {
   /**

@@ -191,6 +191,8 @@ export const natives: Record<string, Op> = {
     guard: staysInside('native.sysSend'),
     after: countInside('native.sysSend'),
   },
+  sysWriteView: { args: () => [fd('writer', 'stream', 'eventfd', 'master', 'slave', 'tcp'), aView()] },
+  sysSendView: { args: () => [fd(...SOCKETS), aView()] },
   sysAccept: { args: () => [fd('listener'), addressBlock()], after: keep('tcp') },
   sysBind: { args: () => [fd('tcp', 'udp', 'dgram', 'stream'), addressBlock()] },
   sysClose: {

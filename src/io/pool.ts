@@ -6,6 +6,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { BLOCK_BYTES, BLOCKS, NO_BLOCK } from '../board.js'
+import { ON_NODE } from '../driver.js'
 import { theReactor } from '../reactor.js'
 
 /** Bytes of a block. */
@@ -76,9 +77,14 @@ export function takeOwn(size: number): Block {
   return { bytes, memory: bytes.buffer as ArrayBuffer, at: 0, number: NO_BLOCK }
 }
 
+type MakeBuffer = new (memory: ArrayBuffer, at: number, count: number) => Buffer
+
+/** What Node makes Buffers by: `Buffer.from` takes twice as long, by looking at what it was given. */
+const NodeBuffer = ON_NODE ? (Buffer as unknown as { [Symbol.species]?: MakeBuffer })[Symbol.species] : undefined
+
 /** The first bytes of a block, as they lie there. */
 export function firstBytes({ memory, at }: Block, count: number): Buffer {
-  return Buffer.from(memory, at, count)
+  return NodeBuffer === undefined ? Buffer.from(memory, at, count) : new NodeBuffer(memory, at, count)
 }
 
 /** The bytes of a view, whatever its kind. */

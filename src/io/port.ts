@@ -33,6 +33,9 @@ import { Reader, type Sink } from './reader.js'
 /** The most bytes that are read into a block and copied from there: that costs less than a read of their own. */
 const COPIED = 16 * 1024
 
+/** What a write that is over at once gives: one for all. */
+const DONE = Promise.resolve()
+
 /** How much of a buffer there is from `offset`. There was some when the operation began: nothing would be taken for the end of something. */
 function sizeLeft(buffer: ArrayBufferView, offset: number, what: string): number {
   const size = quickSize(buffer) - offset
@@ -55,8 +58,12 @@ export class Port<T = unknown> implements Sink<number> {
   }
 
   private output(): Lane {
+    return this.#written ?? this.firstWrite()
+  }
+
+  private firstWrite(): Lane {
     const { registration, side, owner } = this.#input
-    this.#written ??= new Lane(registration, side.kind.output, owner)
+    this.#written = new Lane(registration, side.kind.output, owner)
     return this.#written
   }
 
@@ -257,7 +264,7 @@ export class Port<T = unknown> implements Sink<number> {
   writeAll(buffer: ArrayBufferView, options?: WaitOptions): Promise<void> {
     // Mostly there is room, and nothing to be waited for: the call itself says what is wrong with its arguments.
     const now = options === undefined ? this.writeNow(buffer) : 0
-    if (now > 0 && now === buffer.byteLength) return Promise.resolve()
+    if (now > 0 && now === buffer.byteLength) return DONE
     const size = byteLengthOf('buffer', buffer)
     const refusal = this.refusal()
     if (refusal !== null) return refusal

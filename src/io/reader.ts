@@ -25,9 +25,18 @@ export interface Sink<R> {
   whenClosed?(): R | undefined
 }
 
+type Resolve = (value: unknown) => void
+
+/** Of the promise that was made last, by {@link keep}: a function for each read would be one more object for each. */
+let kept: Resolve | null = null
+
+function keep(resolve: Resolve): void {
+  kept = resolve
+}
+
 /** The direction in which bytes arrive. It is itself what waits for a read: they come one after the other. */
 export class Reader extends Lane implements Reading, Parked {
-  #resolve: ((value: unknown) => void) | null = null
+  #resolve: Resolve | null = null
   /** Of the read that is pending. */
   #sink: Sink<unknown> | null = null
   #size = 0
@@ -50,17 +59,17 @@ export class Reader extends Lane implements Reading, Parked {
       park = now === 'park'
     }
     prepare()
-    return new Promise<R>((resolve) => {
-      this.#resolve = resolve as (value: unknown) => void
-      this.#sink = sink
-      this.#size = size
-      this.acquire()
-      const { socket, shortIsAll } = this.side.kind
-      const how = sink.own ? TELL : (socket ? BY_RECV : 0) | (shortIsAll ? SHORT_IS_ALL : 0)
-      this.registration.startRead(this, size | how)
-      if (options !== undefined) this.limit(options)
-      if (park) this.park(this)
-    })
+    const promise = new Promise<unknown>(keep)
+    this.#resolve = kept
+    this.#sink = sink
+    this.#size = size
+    this.acquire()
+    const { socket, shortIsAll } = this.side.kind
+    const how = sink.own ? TELL : (socket ? BY_RECV : 0) | (shortIsAll ? SHORT_IS_ALL : 0)
+    this.registration.startRead(this, size | how)
+    if (options !== undefined) this.limit(options)
+    if (park) this.park(this)
+    return promise as Promise<R>
   }
 
   /** Getters of the options, and signals that are not the platform's, may throw, or close this. */

@@ -99,6 +99,8 @@ let sysRead: Binding['sysRead'] | undefined
 let sysWrite: Binding['sysWrite'] | undefined
 let sysRecv: Binding['sysRecv'] | undefined
 let sysSend: Binding['sysSend'] | undefined
+let sysSendView: Binding['sysSendView'] | undefined
+let sysWriteView: Binding['sysWriteView'] | undefined
 
 /**
  * Reads what is there, by read(2).
@@ -172,12 +174,12 @@ export function send(fd: FdSource, buffer: ArrayBufferView, offset = 0, length?:
 
 /** As {@link send} of all of `buffer`: a negative errno for whatever else happens, of which {@link failed} makes the rest. */
 export function trySend(fd: number, buffer: ArrayBufferView): number {
-  return (sysSend ??= native().sysSend)(fd, buffer, 0, quickSize(buffer), 0)
+  return (sysSendView ??= native().sysSendView)(fd, buffer)
 }
 
 /** As {@link write}, likewise. */
 export function tryWrite(fd: number, buffer: ArrayBufferView): number {
-  return (sysWrite ??= native().sysWrite)(fd, buffer, 0, quickSize(buffer))
+  return (sysWriteView ??= native().sysWriteView)(fd, buffer)
 }
 
 /** How long a view is, without a look at its memory. */

@@ -57,6 +57,29 @@ unsafe extern "C" fn send(env: napi_env, info: napi_callback_info) -> napi_value
     })
 }
 
+/// All of a view: what most writes are.
+#[inline]
+fn whole(fd: Value, view: Value, call: impl FnOnce(i32, Bytes) -> Result<usize>) -> i32 {
+    match (fd.int32(), view.unshared_bytes()) {
+        (Some(fd), Some(bytes)) => super::count(call(fd, bytes)),
+        _ => super::failure(Errno::INVAL),
+    }
+}
+
+unsafe extern "C" fn write_view(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, view]| {
+        // SAFETY: as in `read`.
+        whole(fd, view, |fd, bytes| unsafe { io::write(fd, bytes.ptr, bytes.len) })
+    })
+}
+
+unsafe extern "C" fn send_view(env: napi_env, info: napi_callback_info) -> napi_value {
+    raw::call(env, info, |[fd, view]| {
+        // SAFETY: as in `read`.
+        whole(fd, view, |fd, bytes| unsafe { socket::send(fd, bytes.ptr, bytes.len, 0) })
+    })
+}
+
 unsafe extern "C" fn recv_from(env: napi_env, info: napi_callback_info) -> napi_value {
     raw::call(env, info, |[fd, view, offset, length, flags, block]| {
         let Some(flags) = flags.int32() else { return super::failure(Errno::INVAL) };
@@ -118,6 +141,8 @@ pub fn export(env: napi_env, exports: napi_value) -> napi::Result<()> {
     raw::export(env, exports, c"sysAccept", Some(accept))?;
     raw::export(env, exports, c"sysClose", Some(close))?;
     raw::export(env, exports, c"sysSetSocketOption", Some(set_socket_option))?;
+    raw::export(env, exports, c"sysWriteView", Some(write_view))?;
+    raw::export(env, exports, c"sysSendView", Some(send_view))?;
     raw::export(env, exports, c"sysRecvFrom", Some(recv_from))?;
     raw::export(env, exports, c"sysSendTo", Some(send_to))
 }
