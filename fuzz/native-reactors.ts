@@ -104,6 +104,17 @@ function aReactor(): Held {
 let target: Held
 
 /** An op on some reactor: its arguments may depend on which. */
+function onReactor(args: () => unknown[], call: (given: unknown[]) => unknown, after?: Op['after']): Op {
+  return {
+    args: () => {
+      target = aReactor()
+      return args()
+    },
+    call: (...given) => call(given),
+    ...(after && { after }),
+  }
+}
+
 function method(
   name:
     | 'setInterest'
@@ -120,29 +131,16 @@ function method(
   args: () => unknown[],
   after?: Op['after'],
 ): Op {
-  return {
-    args: () => {
-      target = aReactor()
-      return args()
-    },
-    call: (...given) => {
-      const receiver = chance(0.02) ? junk() : target.native
-      return Reflect.apply(target.native[name], receiver, given) as unknown
-    },
-    ...(after && { after }),
+  const call = (given: unknown[]): unknown => {
+    const receiver = chance(0.02) ? junk() : target.native
+    return Reflect.apply(target.native[name], receiver, given)
   }
+  return onReactor(args, call, after)
 }
 
-/** One of the functions that a reactor gives, likewise. */
+/** One of the functions that a reactor gives. */
 function given(name: keyof Native.NativeFunctions, args: () => unknown[], after?: Op['after']): Op {
-  return {
-    args: () => {
-      target = aReactor()
-      return args()
-    },
-    call: (...given) => Reflect.apply(target.functions[name], chance(0.02) ? junk() : undefined, given) as unknown,
-    ...(after && { after }),
-  }
+  return onReactor(args, (given) => Reflect.apply(target.functions[name], chance(0.02) ? junk() : undefined, given), after)
 }
 
 const key = () => (target.keys.length > 0 && chance(0.8) ? pick(target.keys) : [num(0, 1, 2), num(0, 1, 2)])

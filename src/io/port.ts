@@ -67,6 +67,10 @@ export class Port<T = unknown> implements Sink<number> {
     return this.#written
   }
 
+  private lane(interest: number): Lane {
+    return interest === Interest.READABLE ? this.#input : this.output()
+  }
+
   private registration(): Registration {
     return this.#input.registration
   }
@@ -105,7 +109,7 @@ export class Port<T = unknown> implements Sink<number> {
   with<R>(interest: number, fn: (inner: T) => R | WouldBlock, options: WaitOptions | undefined): Promise<R> {
     const refusal = this.refusal()
     if (refusal !== null) return refusal
-    const lane = interest === Interest.READABLE ? this.#input : this.output()
+    const lane = this.lane(interest)
     if (lane === this.#input && this.#left !== null) {
       return Promise.reject(invalidState('bytes of a read whose buffer was detached are left, which come first; read() them'))
     }
@@ -118,7 +122,7 @@ export class Port<T = unknown> implements Sink<number> {
 
   /** Makes a call of ours, if nothing speaks against that: `WouldBlock` if something does, or if it would. */
   now<R>(interest: number, call: (fd: number) => R | WouldBlock): R | WouldBlock {
-    const lane = interest === Interest.READABLE ? this.#input : this.output()
+    const lane = this.lane(interest)
     return lane.isOpen && AsyncFd.unusable(this.asyncFd) === null ? lane.attempt(call) : WouldBlock
   }
 
@@ -143,14 +147,13 @@ export class Port<T = unknown> implements Sink<number> {
       if (result !== WouldBlock) return Promise.resolve(result)
     }
     check()
-    const lane = interest === Interest.READABLE ? this.#input : this.output()
+    const lane = this.lane(interest)
     return this.refusal() ?? lane.run(() => lane.attempt(call), options, false)
   }
 
   /** What a call just came to did the work of as many more: how much may complete at once in one iteration is limited. */
   charge(interest: number, more: number): void {
-    const lane = interest === Interest.READABLE ? this.#input : this.output()
-    lane.charge(more)
+    this.lane(interest).charge(more)
   }
 
   read(buffer: ArrayBufferView, options: WaitOptions | undefined): Promise<number> {

@@ -1,5 +1,5 @@
-//! The calls that carry the traffic, on raw Node-API: `(fd, view, offset, length[, flags[, block]])` gives a count or
-//! `-errno`. Arguments of a wrong type and shared memory are EINVAL, a part that does not lie inside the view ERANGE.
+//! The calls that carry the traffic, and those that every connection makes, on raw Node-API. `(fd, view, offset, length[,
+//! flags[, block]])`, or `(fd, view)` for all of a view, gives a count or `-errno`. Arguments of a wrong type and shared memory are EINVAL, a part that does not lie inside the view ERANGE.
 
 use asyncfd_core::sys::{Errno, Result, io, socket};
 use napi::sys::{napi_callback_info, napi_env, napi_value};
@@ -8,7 +8,16 @@ use super::address::Block;
 use super::view::View;
 use crate::raw::{self, Bytes, Value};
 
-/// Looks the arguments up and makes the call at once: no JavaScript runs between the two.
+/// Looks the arguments up and makes the call at once, on all of the view: no JavaScript runs between the two.
+#[inline]
+fn whole(fd: Value, view: Value, call: impl FnOnce(i32, Bytes) -> Result<usize>) -> i32 {
+    match (fd.int32(), view.unshared_bytes()) {
+        (Some(fd), Some(bytes)) => super::count(call(fd, bytes)),
+        _ => super::failure(Errno::INVAL),
+    }
+}
+
+/// As above, on a part of it.
 #[inline]
 fn transfer(
     fd: Value,
@@ -17,14 +26,10 @@ fn transfer(
     length: Value,
     call: impl FnOnce(i32, Bytes) -> Result<usize>,
 ) -> i32 {
-    let (Some(fd), Some(offset), Some(length)) = (fd.int32(), offset.index(), length.index()) else {
+    let (Some(offset), Some(length)) = (offset.index(), length.index()) else {
         return super::failure(Errno::INVAL);
     };
-    let Some(bytes) = view.unshared_bytes() else { return super::failure(Errno::INVAL) };
-    match bytes.part(offset, length) {
-        Some(part) => super::count(call(fd, part)),
-        None => super::failure(Errno::RANGE),
-    }
+    whole(fd, view, |fd, bytes| call(fd, bytes.part(offset, length).ok_or(Errno::RANGE)?))
 }
 
 unsafe extern "C" fn read(env: napi_env, info: napi_callback_info) -> napi_value {
@@ -57,25 +62,16 @@ unsafe extern "C" fn send(env: napi_env, info: napi_callback_info) -> napi_value
     })
 }
 
-/// All of a view: what most writes are.
-#[inline]
-fn whole(fd: Value, view: Value, call: impl FnOnce(i32, Bytes) -> Result<usize>) -> i32 {
-    match (fd.int32(), view.unshared_bytes()) {
-        (Some(fd), Some(bytes)) => super::count(call(fd, bytes)),
-        _ => super::failure(Errno::INVAL),
-    }
-}
-
 unsafe extern "C" fn write_view(env: napi_env, info: napi_callback_info) -> napi_value {
     raw::call(env, info, |[fd, view]| {
-        // SAFETY: as in `read`.
+        // SAFETY: as in `read`, where the part is all of it.
         whole(fd, view, |fd, bytes| unsafe { io::write(fd, bytes.ptr, bytes.len) })
     })
 }
 
 unsafe extern "C" fn send_view(env: napi_env, info: napi_callback_info) -> napi_value {
     raw::call(env, info, |[fd, view]| {
-        // SAFETY: as in `read`.
+        // SAFETY: as in `read`, where the part is all of it.
         whole(fd, view, |fd, bytes| unsafe { socket::send(fd, bytes.ptr, bytes.len, 0) })
     })
 }
