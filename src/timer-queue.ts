@@ -12,7 +12,7 @@ import type { Reactor } from './reactor.js'
 export interface WheelTimer {
   /** @internal Its number on the board while it runs, else -1. */
   id: number
-  /** @internal The drain that it was last submitted for, -1 unless it runs; see {@link isFresh}. */
+  /** @internal The drain that it was last submitted for, -1 unless it runs; see {@link isSubmitted}. */
   drain: number
   /** @internal Whether it keeps the process alive while it runs. */
   readonly refd: boolean
@@ -24,10 +24,11 @@ export interface WheelTimer {
 
 /** What the classes have in common, but for those that are made by the thousand: a call of `super` costs them a fifth. */
 export abstract class BaseTimer implements WheelTimer {
-  /** @internal */
-  id = -1
+  // In the order of their use: what a refresh reads lies beside the object's own head.
   /** @internal */
   drain = -1
+  /** @internal */
+  id = -1
   /** @internal */
   refd: boolean
 
@@ -61,7 +62,7 @@ export const AHEAD = 32
  * Whether a timer runs for a duration, and will be stamped at the next drain anyway, so that a refresh has nothing to do.
  * The hottest path of all: nothing else is looked at.
  */
-export function isFresh(timer: WheelTimer): boolean {
+export function isSubmitted(timer: WheelTimer): boolean {
   return timer.drain === control[board.TIMER_DRAINS]
 }
 
@@ -138,7 +139,7 @@ export class TimerQueue {
     const { id } = timer
     if (id === -1) return
     words[(id << TIMER_SHIFT) + board.TIMER_STATE] = board.IDLE
-    const submitted = isFresh(timer)
+    const submitted = isSubmitted(timer)
     this.#end(timer, id)
     if (!submitted) this.#submit(id)
   }

@@ -11,14 +11,31 @@ import { type Entry, figure, interleave } from '../harness/rounds.js'
 import { quantile, ratio, spread } from '../harness/stats.js'
 import type { Bar, Group, Row } from '../harness/table.js'
 import type { Benchmark, Effort } from '../main.js'
-import { bytesPerTimer, costs, fireMillion, lateness, limits, longestTurn, million, sides } from './work.js'
+import { costs, lateness, limits, longestTurn, sides } from './work.js'
 
 const least = (value: number): Bar => ({ at: 'least', value })
 const most = (value: number): Bar => ({ at: 'most', value })
 const ns = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ns`
 const ms = (value: number) => `${value.toFixed(2)} ms`
-const names = Object.keys(sides) as (keyof typeof sides)[]
+type SideName = keyof typeof sides
+const names = Object.keys(sides) as SideName[]
 const MILLION = 1_000_000
+
+/**
+ * The work with timers of one side alone: its code is made for those, as that of a program is that uses one kind. Code that had seen
+ * the timers of all sides would look at each for which it is.
+ */
+async function workOf(name: SideName) {
+  const { sides, ...work }: typeof import('./work.js') = await import(`./work.js?${name}`)
+  return { ...work, Side: sides[name] }
+}
+
+type Work = Awaited<ReturnType<typeof workOf>>
+
+/** An entry for each side. */
+function entriesOf(run: (work: Work) => Promise<Record<string, number>>): Entry[] {
+  return names.map((name) => ({ name, run: async () => run(await workOf(name)) }))
+}
 
 /** Rows of ours and of node's; the ratio is how many times ours is cheaper. */
 function compared(label: string, of: (name: string) => number[], show: (value: number) => string, bar?: Bar): Row[] {
@@ -31,8 +48,8 @@ function compared(label: string, of: (name: string) => number[], show: (value: n
 
 async function* operations({ rounds, ms: time }: Effort): AsyncGenerator<Group> {
   const rows: Row[] = []
-  for (const [name, cost] of Object.entries(costs)) {
-    const entries: Entry[] = names.map((side) => ({ name: side, run: async () => ({ ns: await cost(sides[side], time) }) }))
+  for (const name of Object.keys(costs)) {
+    const entries = entriesOf(async ({ costs, Side }) => ({ ns: await costs[name]!(Side, time) }))
     const done = await interleave(name, entries, rounds)
     rows.push(...compared(name, (side) => figure(done, side, 'ns'), ns, name.startsWith('refresh') ? least(20) : least(2.5)))
   }
@@ -47,7 +64,7 @@ async function* operations({ rounds, ms: time }: Effort): AsyncGenerator<Group> 
 }
 
 async function* millions({ rounds }: Effort): AsyncGenerator<Group> {
-  const entries: Entry[] = names.map((side) => ({ name: side, run: () => million(sides[side], MILLION) }))
+  const entries = entriesOf(({ million, Side }) => million(Side, MILLION))
   const done = await interleave('a million live', entries, Math.min(rounds, 3))
   const rows = (['build', 'churn', 'cancel'] as const).flatMap((key) =>
     compared(key, (side) => figure(done, side, key), ns, key === 'churn' ? least(10) : undefined),
@@ -65,10 +82,7 @@ async function* millions({ rounds }: Effort): AsyncGenerator<Group> {
 }
 
 async function* firing({ rounds }: Effort): AsyncGenerator<Group> {
-  const entries: Entry[] = names.map((side) => ({
-    name: side,
-    run: async () => ({ ms: await fireMillion(sides[side], MILLION) }),
-  }))
+  const entries = entriesOf(async ({ fireMillion, Side }) => ({ ms: await fireMillion(Side, MILLION) }))
   const done = await interleave('firing', entries, Math.min(rounds, 3))
   yield {
     title: 'Firing a million due timers',
@@ -102,10 +116,7 @@ async function* deadlines({ rounds, ms: time }: Effort): AsyncGenerator<Group> {
 async function* memory({ rounds }: Effort): AsyncGenerator<Group> {
   setFlagsFromString('--expose-gc')
   globalThis.gc ??= runInNewContext('gc') as typeof globalThis.gc
-  const entries: Entry[] = names.map((side) => ({
-    name: side,
-    run: async () => ({ bytes: await bytesPerTimer(sides[side], 200_000) }),
-  }))
+  const entries = entriesOf(async ({ bytesPerTimer, Side }) => ({ bytes: await bytesPerTimer(Side, 200_000) }))
   const done = await interleave('memory', entries, Math.min(rounds, 3))
   yield {
     title: 'Memory of a pending timer',

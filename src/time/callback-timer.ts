@@ -7,9 +7,12 @@ import { captureContext, runInContext } from '../context.js'
 import { invalidArgType } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { checkOptions } from '../sys/result.js'
-import { isFresh, type TimerQueue } from '../timer-queue.js'
+import { isSubmitted, type TimerQueue } from '../timer-queue.js'
 import { checkDuration, checkRef } from './check.js'
 import { RefTimer } from './ref-timer.js'
+
+/** As a constant of this module: compiled code knows what it is, while what is imported is looked up at each use. */
+const isFresh = isSubmitted
 
 /**
  * How a {@link CallbackTimer} is made.
@@ -26,6 +29,16 @@ export interface CallbackTimerOptions {
 
 /** On a timer, with no arguments: an array of them would be made for each call. */
 let callBack: (this: CallbackTimer) => void
+/** Throws for what is no timer: the queue would take its properties for those of one. */
+let queueOf: (timer: CallbackTimer) => TimerQueue
+
+/** As {@link CallbackTimer.refresh}, where that has something to do. Apart from it, as then its callers hold less in their registers. */
+function again(timer: CallbackTimer): boolean {
+  const timers = queueOf(timer)
+  if (timer.id === -1) return false
+  timers.refresh(timer)
+  return true
+}
 
 /**
  * Calls back once for each start, unless it is cancelled before: libuv's `uv_timer_t`, Go's `time.AfterFunc`. Starting,
@@ -48,6 +61,10 @@ export class CallbackTimer extends RefTimer implements Disposable {
       const callback = this.#callback
       callback(this)
     }
+    queueOf = (timer) => {
+      void timer.#callback
+      return theReactor().timers
+    }
   }
 
   readonly #callback: (timer: CallbackTimer) => void
@@ -61,12 +78,6 @@ export class CallbackTimer extends RefTimer implements Disposable {
     this.#callback = callback
   }
 
-  /** Throws for what is none: the queue would take its properties for those of a timer. */
-  static #queueOf(timer: CallbackTimer): TimerQueue {
-    void timer.#callback
-    return theReactor().timers
-  }
-
   /**
    * Calls back when `ms` milliseconds have passed, never earlier, whatever it was started for before; `Infinity` is never. The time
    * counts from the next drain, as that of `setTimeout` does.
@@ -75,22 +86,18 @@ export class CallbackTimer extends RefTimer implements Disposable {
    */
   start(ms: number): this {
     checkDuration('ms', ms)
-    CallbackTimer.#queueOf(this).after(this, ms)
+    queueOf(this).after(this, ms)
     return this
   }
 
   /** Starts its time afresh. False, with no effect, unless it is pending. */
   refresh(): boolean {
-    if (isFresh(this)) return true
-    const timers = CallbackTimer.#queueOf(this)
-    if (this.id === -1) return false
-    timers.refresh(this)
-    return true
+    return isFresh(this) || again(this)
   }
 
   /** It does not call back, until it is started again. */
   cancel(): void {
-    CallbackTimer.#queueOf(this).cancel(this)
+    queueOf(this).cancel(this)
   }
 
   /** Whether it was started and has neither called back nor been cancelled since. */

@@ -39,14 +39,15 @@ impl<'a> TimerWords<'a> {
         TimerWords { words }
     }
 
-    fn word(&self, id: u32, word: usize) -> Option<&'a Cell<u32>> {
-        self.words.get(id as usize * STRIDE + word)
+    /// The words of one.
+    fn of(&self, id: u32) -> Option<&'a [Cell<u32>; STRIDE]> {
+        self.words.get(id as usize * STRIDE..)?.first_chunk()
     }
+}
 
-    fn time_ms(&self, id: u32) -> Option<f64> {
-        let [low, high] = [self.word(id, TIME)?, self.word(id, TIME + 1)?].map(|word| u64::from(word.get()));
-        Some(f64::from_bits(if cfg!(target_endian = "little") { high << 32 | low } else { low << 32 | high }))
-    }
+fn time_ms(timer: &[Cell<u32>; STRIDE]) -> f64 {
+    let [low, high] = [TIME, TIME + 1].map(|word| u64::from(timer[word].get()));
+    f64::from_bits(if cfg!(target_endian = "little") { high << 32 | low } else { low << 32 | high })
 }
 
 pub struct Timers {
@@ -82,19 +83,17 @@ impl Timers {
         }
         let now_ms = self.clock.now_ms();
         for id in submitted {
-            let (Some(state), Some(time)) = (words.word(id, STATE), words.time_ms(id)) else { continue };
-            let deadline_ms = match state.get() {
-                AFTER => now_ms + time,
-                AT => time,
+            let Some(timer) = words.of(id) else { continue };
+            let deadline_ms = match timer[STATE].get() {
+                AFTER => now_ms + time_ms(timer),
+                AT => time_ms(timer),
                 _ => {
                     self.wheel.cancel(id);
                     continue;
                 }
             };
             let deadline = Clock::tick_at(deadline_ms);
-            if self.wheel.deadline(id).is_some() {
-                self.wheel.postpone(id, deadline);
-            } else {
+            if !self.wheel.postpone(id, deadline) {
                 self.wheel.start(id, deadline);
             }
         }
@@ -109,10 +108,10 @@ impl Timers {
         let progress = self.wheel.advance(self.clock.now(), &mut budget, |id| self.due.push(id));
         for id in self.due.drain(..) {
             // A cancel that waits in the ring wins over the expiry.
-            if let Some(state) = words.word(id, STATE)
-                && matches!(state.get(), AFTER | AT)
+            if let Some(timer) = words.of(id)
+                && matches!(timer[STATE].get(), AFTER | AT)
             {
-                state.set(EXPIRED);
+                timer[STATE].set(EXPIRED);
                 fired(id);
             }
         }

@@ -44,7 +44,7 @@ pub struct Wheel {
     /// Pending timers.
     len: usize,
     /// Orders timers within a tick.
-    next_sequence: u64,
+    last_sequence: u64,
     /// A cascade that ran out of budget: the slot, and the tick at which it begins, the one after the cursor.
     cascading: Option<(Position, u64)>,
     /// Timers due at the cursor's tick that no slot keeps in order: some were postponed, or started for the past.
@@ -69,7 +69,7 @@ impl Wheel {
             blocks: Blocks::with_capacity(crate::ROOM / slot::BLOCK),
             entries: Vec::with_capacity(crate::ROOM),
             len: 0,
-            next_sequence: 0,
+            last_sequence: 0,
             cascading: None,
             due: BinaryHeap::new(),
         }
@@ -95,31 +95,33 @@ impl Wheel {
         if id as usize >= self.entries.len() {
             self.entries.resize(id as usize + 1, Entry::default());
         }
-        let sequence = self.sequence();
+        self.last_sequence += 1;
         let entry = &mut self.entries[id as usize];
-        entry.deadline = deadline.max(self.cursor);
-        entry.sequence = sequence;
+        (entry.deadline, entry.sequence) = (deadline.max(self.cursor), self.last_sequence);
         self.len += 1;
         if deadline > self.cursor {
             self.place(id, level::position(self.cursor, deadline));
         } else {
             entry.put_among_due();
-            self.due.push(Reverse((sequence, id)));
+            self.due.push(Reverse((self.last_sequence, id)));
         }
     }
 
     /// Moves a pending timer to another deadline. To a later one lazily: it stays in its slot, and is placed anew when
-    /// that comes. Does nothing if it is not pending.
-    pub fn postpone(&mut self, id: u32, deadline: u64) {
-        let Some(&entry) = self.entries.get(id as usize).filter(|entry| entry.is_pending()) else { return };
-        let Some(Position { level, slot }) = entry.position().filter(|_| deadline >= entry.deadline) else {
-            self.start(id, deadline);
-            return;
+    /// that comes. Does nothing if it is not pending. Whether it was.
+    pub fn postpone(&mut self, id: u32, deadline: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(id as usize).filter(|entry| entry.is_pending()) else {
+            return false;
         };
-        let sequence = self.sequence();
-        let entry = &mut self.entries[id as usize];
-        (entry.deadline, entry.sequence) = (deadline, sequence);
-        self.levels[level].slots[slot].postponed = true;
+        match entry.position().filter(|_| deadline >= entry.deadline) {
+            Some(Position { level, slot }) => {
+                self.last_sequence += 1;
+                (entry.deadline, entry.sequence) = (deadline, self.last_sequence);
+                self.levels[level].slots[slot].postponed = true;
+            }
+            None => self.start(id, deadline),
+        }
+        true
     }
 
     /// Ends timer `id`. Whether it was pending.
@@ -293,11 +295,6 @@ impl Wheel {
 
     fn slot(&self, Position { level, slot }: Position) -> &Slot {
         &self.levels[level].slots[slot]
-    }
-
-    fn sequence(&mut self) -> u64 {
-        self.next_sequence += 1;
-        self.next_sequence
     }
 
     /// The next slot in time, and the tick at which it begins. All of a lower level comes before the rest of a higher.
