@@ -81,6 +81,7 @@ test('what is there in abundance comes in larger and larger chunks, for a large 
   /** Sizes of the chunks of what the kernel holds at most. */
   async function sizes(highWaterMark: number | undefined): Promise<{ all: number[]; total: number }> {
     const [a, b] = pair(t)
+    sys.setSocketOption(a.fd, sys.constants.SOL_SOCKET, sys.constants.SO_SNDBUF, 1_000_000)
     const total = fill(a.fd)
     await a.close()
     const all: number[] = []
@@ -91,7 +92,7 @@ test('what is there in abundance comes in larger and larger chunks, for a large 
     )
     return { all, total }
   }
-  const block = 65_536
+  const block = 131_072
   const large = await sizes(undefined)
   t.true(large.total > 1.5 * block, `${large.total} are enough`)
   t.deepEqual(large.all.slice(0, 2), [block, Math.min(2 * block, large.total - block)])

@@ -34,7 +34,7 @@ export const EXPIRED = 16400
 export const FREE = 18448
 /** Blocks of the pool, and bytes of each. */
 export const BLOCKS = 32
-export const BLOCK_BYTES = 65536
+export const BLOCK_BYTES = 131072
 export const ENDED_AT = 18480
 const CONTROL_WORDS = 18482
 

@@ -8,7 +8,7 @@ import { invalidArgType } from '../errors.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import type { WouldBlock } from '../would-block.js'
-import { BLOCK, type Block, copyOut, firstBytes, give, wastesLittle } from './pool.js'
+import { BLOCK, type Block, copyOut, firstBytes, give, ownSize } from './pool.js'
 import type { Port } from './port.js'
 import type { Sink } from './reader.js'
 
@@ -21,7 +21,7 @@ import type { Sink } from './reader.js'
  * for await (const chunk of async.chunks(options)) total += chunk.length // not to be kept: the memory is lent
  */
 export interface ChunkOptions extends WaitOptions {
-  /** Bytes of a chunk, at most. The default, 65,536, is also the most. */
+  /** Bytes of a chunk, at most. The default, 131,072, is also the most. */
   size?: number | undefined
   /** Whether a chunk is memory of ours, which is yours only until the next is asked for. Default false: each is a copy of its own. */
   lend?: boolean | undefined
@@ -30,28 +30,49 @@ export interface ChunkOptions extends WaitOptions {
 /** What reads for an iterator: the next chunk, or null at the end. */
 export type ReadChunk = () => Promise<Buffer | null>
 
-/** Chunks that live on. After a large one as much is expected of the next; after a full one twice as much, where that is allowed. */
-class Copies implements Sink<Buffer | null> {
-  readonly #port: Port
+/** What is read chunk by chunk. After a large one as much is expected of the next. */
+abstract class Chunkwise<R> implements Sink<R> {
+  protected readonly port: Port
+  /** Bytes that a chunk has, at most. */
   readonly #most: number
-  /** Bytes that the next is, at most. */
-  size = BLOCK
+  /** Bytes that the next has, at most. */
+  protected size: number
   own = false
 
   constructor(port: Port, most: number) {
-    this.#port = port
+    this.port = port
     this.#most = most
+    this.size = Math.min(most, BLOCK)
   }
 
-  attempt(size: number): Buffer | null | WouldBlock {
-    return this.#port.attemptReceive(size, this)
+  attempt(size: number): R | WouldBlock {
+    return this.port.attemptReceive(size, this)
+  }
+
+  /** A chunk that lives on. */
+  protected copy(block: Block, count: number): Buffer {
+    const own = this.ownSize(count)
+    this.own = own > 0
+    this.size = own || Math.min(this.#most, BLOCK)
+    return copyOut(block, count)
+  }
+
+  protected ownSize(count: number): number {
+    return ownSize(count, this.size, this.#most)
+  }
+
+  abstract bytes(block: Block, count: number): R
+  abstract end(): R
+}
+
+/** Chunks that live on. */
+class Copies extends Chunkwise<Buffer | null> {
+  read(options?: WaitOptions): Promise<Buffer | null> {
+    return this.port.receive(this.size, this, options)
   }
 
   bytes(block: Block, count: number): Buffer {
-    this.own = wastesLittle(count, this.size)
-    if (!this.own) this.size = BLOCK
-    else if (count === this.size) this.size = Math.min(count * 2, this.#most)
-    return copyOut(block, count)
+    return this.copy(block, count)
   }
 
   end(): null {
@@ -59,10 +80,23 @@ class Copies implements Sink<Buffer | null> {
   }
 }
 
+/** Chunks that have nothing else in their memory, at best: they are read to where they stay only while each fills that. */
+class ExactCopies extends Copies {
+  protected override ownSize(count: number): number {
+    return count === this.size ? super.ownSize(count) : 0
+  }
+}
+
 /** Reads chunks that live on: copies. More than a block only where so much is there time after time, and `most` allows it. */
 export function copyReader(port: Port, options?: WaitOptions, most = BLOCK): ReadChunk {
   const copies = new Copies(port, most)
-  return () => port.receive(copies.size, copies, options)
+  return () => copies.read(options)
+}
+
+/** As {@link copyReader}, for who needs chunks that are all of their memory, and copies others once more. */
+export function exactReader(port: Port): ReadChunk {
+  const copies = new ExactCopies(port, BLOCK)
+  return () => copies.read()
 }
 
 /** Checks chunk options. @returns the size */
@@ -75,38 +109,27 @@ function checkChunkOptions(options: ChunkOptions): number {
 }
 
 /** Iterates over chunks: each call is one read, whose result is the iterator's. */
-class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffer>> {
-  readonly #port: Port
-  readonly #size: number
+class Chunks extends Chunkwise<IteratorResult<Buffer>> implements AsyncIterableIterator<Buffer> {
   readonly #lend: boolean
   readonly #limits: WaitOptions | undefined
   /** The block that is lent out. */
   #lent: Block | null = null
   #done = false
-  own = false
 
   constructor(port: Port, size: number, lend: boolean, limits: WaitOptions | undefined) {
-    this.#port = port
-    this.#size = size
+    super(port, size)
     this.#lend = lend
     this.#limits = limits
   }
 
   next(): Promise<IteratorResult<Buffer>> {
     if (this.#lent !== null) this.takeBack()
-    if (this.#done || this.#port.wasClosed) return Promise.resolve(this.end())
-    return this.#port.receive(this.#size, this, this.#limits)
-  }
-
-  attempt(size: number): IteratorResult<Buffer> | WouldBlock {
-    return this.#port.attemptReceive(size, this)
+    if (this.#done || this.port.wasClosed) return Promise.resolve(this.end())
+    return this.port.receive(this.size, this, this.#limits)
   }
 
   bytes(block: Block, count: number): IteratorResult<Buffer> {
-    if (!this.#lend) {
-      this.own = wastesLittle(count, this.#size)
-      return { done: false, value: copyOut(block, count) }
-    }
+    if (!this.#lend) return { done: false, value: this.copy(block, count) }
     this.#lent = block
     return { done: false, value: firstBytes(block, count) }
   }
@@ -117,7 +140,7 @@ class Chunks implements AsyncIterableIterator<Buffer>, Sink<IteratorResult<Buffe
   }
 
   whenClosed(): IteratorResult<Buffer> | undefined {
-    return this.#port.wasClosed ? this.end() : undefined
+    return this.port.wasClosed ? this.end() : undefined
   }
 
   return(): Promise<IteratorResult<Buffer>> {

@@ -18,8 +18,11 @@ import { copyReader, type ReadChunk } from './chunks.js'
 import { BLOCK } from './pool.js'
 import type { Port } from './port.js'
 
+/** What is buffered before reading stops, as in Node's own streams. */
+const HIGH_WATER_MARK = 64 * 1024
+
 /** Bytes that a chunk may have where the source is faster than who reads. */
-const mostOf = (stream: Readable) => Math.max(BLOCK, Math.min(4 * stream.readableHighWaterMark, 4 * BLOCK))
+const mostOf = (stream: Readable) => Math.max(BLOCK, Math.min(4 * stream.readableHighWaterMark, 2 * BLOCK))
 
 /** What all of them take, besides Node's own options except the methods. */
 interface Closing {
@@ -28,7 +31,7 @@ interface Closing {
 }
 /**
  * How an `Async` becomes a `Readable`: Node's options, except its methods, and whether the end closes the `Async`. Chunks have up to
- * 65,536 bytes; while each of them is full, up to four times `highWaterMark`, at most 262,144: who writes them on has less to do.
+ * 131,072 bytes; while each of them is full, up to four times `highWaterMark`, at most 262,144: who writes them on has less to do.
  *
  * @example
  * const options: ReadableOptions = { encoding: 'utf8', autoClose: false }
@@ -190,7 +193,7 @@ export function toReadable(port: Port, options: ReadableOptions = {}): Readable 
   const stream: Readable = new (later.stream().Readable)({
     ...options,
     // Of objects, which chunks count as there, a few are many.
-    highWaterMark: options.highWaterMark ?? (options.objectMode ? undefined : BLOCK),
+    highWaterMark: options.highWaterMark ?? (options.objectMode ? undefined : HIGH_WATER_MARK),
     read: () => void methods.read(stream),
     destroy: (error, callback) => methods.destroy(error, callback),
   })
@@ -206,7 +209,7 @@ export function toDuplex(port: Port, options: DuplexOptions = {}): Duplex {
   const methods = new Methods(port, options)
   const stream: Duplex = new (later.stream().Duplex)({
     ...options,
-    readableHighWaterMark: options.readableHighWaterMark ?? BLOCK,
+    readableHighWaterMark: options.readableHighWaterMark ?? HIGH_WATER_MARK,
     decodeStrings: true,
     read: () => void methods.read(stream),
     ...writableMethods(methods),

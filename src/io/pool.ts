@@ -9,8 +9,15 @@ import { BLOCK_BYTES, BLOCKS, NO_BLOCK } from '../board.js'
 import { ON_NODE } from '../driver.js'
 import { theReactor } from '../reactor.js'
 
-/** Bytes of a block. */
+/**
+ * Bytes of a block: twice what is written most where much is written at once, which is 64 KiB. A read that comes short of its block was
+ * the last for now; after a full one another has to ask, which costs a tenth of a large message, and often finds the next in parts.
+ */
 export const BLOCK = BLOCK_BYTES
+/** From so many bytes on it costs less to read them to where they stay than to copy them there. */
+const LARGE = 32 * 1024
+/** What WebAssembly counts memory by. */
+const WASM_PAGE = 64 * 1024
 /** What a block is filled with when it is given back, where this is asked for: chunks kept too long are seen. */
 const POISON = 0xdb
 const poison = !['', '0', undefined].includes(process.env.ASYNCFD_POISON)
@@ -37,7 +44,8 @@ let blocks: readonly Block[] | undefined
 function make(): readonly Block[] {
   let memory: ArrayBuffer
   try {
-    memory = new WebAssembly.Memory({ initial: BLOCKS, maximum: BLOCKS }).buffer
+    const pages = (BLOCKS * BLOCK) / WASM_PAGE
+    memory = new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer
   } catch {
     return []
   }
@@ -97,14 +105,18 @@ export function copyTo(view: ArrayBufferView, { memory, at }: Block, count: numb
   bytesOf(view).set(new Uint8Array(memory, at, count))
 }
 
-/** Whether so many bytes may keep memory for `size` of them. */
-export function wastesLittle(count: number, size: number): boolean {
-  return count > size / 2
+/**
+ * How much memory of its own the read after one of `count` bytes had better have, which could have been `size`: none, 0, unless that was
+ * large. An eighth more than that, so that as many again are known to be all; twice as much after one that was full.
+ */
+export function ownSize(count: number, size: number, most: number): number {
+  if (count < LARGE) return 0
+  return Math.min(count === size ? count * 2 : count + (count >> 3), most)
 }
 
-/** The first bytes of a block in memory of their own. The block is given back, or is that memory, if that wastes little. */
+/** The first bytes of a block in memory of their own. The block is given back, or is that memory, if they are most of it. */
 export function copyOut(block: Block, count: number): Buffer {
-  if (block.number === NO_BLOCK && wastesLittle(count, block.bytes.length)) return firstBytes(block, count)
+  if (block.number === NO_BLOCK && count > block.bytes.length / 2) return firstBytes(block, count)
   const copy = Buffer.allocUnsafe(count)
   copyTo(copy, block, count)
   giveUnseen(block)

@@ -6,12 +6,12 @@
 import type { ReadableStream, WritableStream } from 'node:stream/web'
 import { invalidArgType } from '../errors.js'
 import { isUint8Array } from '../sys/bytes.js'
-import { copyReader } from './chunks.js'
+import { exactReader } from './chunks.js'
 import type { Port } from './port.js'
 
 /** Chunks are copies: byte streams transfer the memory of what they are given. */
 export function readableStream(port: Port): ReadableStream<Uint8Array> {
-  const read = copyReader(port)
+  const read = exactReader(port)
   return new globalThis.ReadableStream(
     {
       type: 'bytes',

@@ -75,7 +75,7 @@ const DRAINS_MASK: u32 = 0x3fff_ffff;
 const FREE: usize = EXPIRED + EXPIRED_CAPACITY;
 /// Blocks of the pool, and bytes of each.
 const BLOCKS: usize = 32;
-const BLOCK_BYTES: usize = 64 * 1024;
+const BLOCK_BYTES: usize = 128 * 1024;
 /// At an even word, so that it is a double of JavaScript's.
 const ENDED_AT: usize = (FREE + BLOCKS).next_multiple_of(2);
 const CONTROL_WORDS: usize = ENDED_AT + 2;
