@@ -33,12 +33,7 @@ let callBack: (this: CallbackTimer) => void
 let queueOf: (timer: CallbackTimer) => TimerQueue
 
 /** As {@link CallbackTimer.refresh}, where that has something to do. Apart from it, as then its callers hold less in their registers. */
-function again(timer: CallbackTimer): boolean {
-  const timers = queueOf(timer)
-  if (timer.id === -1) return false
-  timers.refresh(timer)
-  return true
-}
+let again: (timer: CallbackTimer) => boolean
 
 /**
  * Calls back once for each start, unless it is cancelled before: libuv's `uv_timer_t`, Go's `time.AfterFunc`. Starting,
@@ -64,6 +59,12 @@ export class CallbackTimer extends RefTimer implements Disposable {
     queueOf = (timer) => {
       void timer.#callback
       return theReactor().timers
+    }
+    again = (timer) => {
+      void timer.#callback
+      if (timer.id === -1) return false
+      theReactor().timers.refresh(timer)
+      return true
     }
   }
 
