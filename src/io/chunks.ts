@@ -32,33 +32,43 @@ export type ReadChunk = () => Promise<Buffer | null>
 
 /** What is read chunk by chunk. After a large one as much is expected of the next. */
 abstract class Chunkwise<R> implements Sink<R> {
-  protected readonly port: Port
+  readonly #port: Port
   /** Bytes that a chunk has, at most. */
   readonly #most: number
   /** Bytes that the next has, at most. */
-  protected size: number
+  #size: number
   own = false
 
   constructor(port: Port, most: number) {
-    this.port = port
+    this.#port = port
     this.#most = most
-    this.size = Math.min(most, BLOCK)
+    this.#size = Math.min(most, BLOCK)
+  }
+
+  protected get wasClosed(): boolean {
+    return this.#port.wasClosed
+  }
+
+  /** Reads the next. */
+  protected receive(limits: WaitOptions | undefined): Promise<R> {
+    return this.#port.receive(this.#size, this, limits)
   }
 
   attempt(size: number): R | WouldBlock {
-    return this.port.attemptReceive(size, this)
+    return this.#port.attemptReceive(size, this)
   }
 
   /** A chunk that lives on. */
   protected copy(block: Block, count: number): Buffer {
-    const own = this.ownSize(count)
+    const own = this.allowsSpare(count, this.#size) ? ownSize(count, this.#size, this.#most) : 0
     this.own = own > 0
-    this.size = own || Math.min(this.#most, BLOCK)
+    this.#size = own || Math.min(this.#most, BLOCK)
     return copyOut(block, count)
   }
 
-  protected ownSize(count: number): number {
-    return ownSize(count, this.size, this.#most)
+  /** Whether the one after a chunk of `count` bytes, which could have been `size`, may have more memory than it needs. */
+  protected allowsSpare(_count: number, _size: number): boolean {
+    return true
   }
 
   abstract bytes(block: Block, count: number): R
@@ -68,7 +78,7 @@ abstract class Chunkwise<R> implements Sink<R> {
 /** Chunks that live on. */
 class Copies extends Chunkwise<Buffer | null> {
   read(options?: WaitOptions): Promise<Buffer | null> {
-    return this.port.receive(this.size, this, options)
+    return this.receive(options)
   }
 
   bytes(block: Block, count: number): Buffer {
@@ -82,8 +92,8 @@ class Copies extends Chunkwise<Buffer | null> {
 
 /** Chunks that have nothing else in their memory, at best: they are read to where they stay only while each fills that. */
 class ExactCopies extends Copies {
-  protected override ownSize(count: number): number {
-    return count === this.size ? super.ownSize(count) : 0
+  protected override allowsSpare(count: number, size: number): boolean {
+    return count === size
   }
 }
 
@@ -124,8 +134,8 @@ class Chunks extends Chunkwise<IteratorResult<Buffer>> implements AsyncIterableI
 
   next(): Promise<IteratorResult<Buffer>> {
     if (this.#lent !== null) this.takeBack()
-    if (this.#done || this.port.wasClosed) return Promise.resolve(this.end())
-    return this.port.receive(this.size, this, this.#limits)
+    if (this.#done || this.wasClosed) return Promise.resolve(this.end())
+    return this.receive(this.#limits)
   }
 
   bytes(block: Block, count: number): IteratorResult<Buffer> {
@@ -140,7 +150,7 @@ class Chunks extends Chunkwise<IteratorResult<Buffer>> implements AsyncIterableI
   }
 
   whenClosed(): IteratorResult<Buffer> | undefined {
-    return this.port.wasClosed ? this.end() : undefined
+    return this.wasClosed ? this.end() : undefined
   }
 
   return(): Promise<IteratorResult<Buffer>> {
