@@ -12,7 +12,7 @@ import type { Reactor } from './reactor.js'
 export interface WheelTimer {
   /** @internal Its number on the board while it runs, else -1. */
   id: number
-  /** @internal The drain that it was last submitted for, -1 unless it runs; see {@link isSubmitted}. */
+  /** @internal The drain that it was last submitted for, -1 unless it runs; see {@link isFresh}. */
   drain: number
   /** @internal Whether it keeps the process alive while it runs. */
   readonly refd: boolean
@@ -62,7 +62,7 @@ export const AHEAD = 32
  * Whether a timer runs for a duration, and will be stamped at the next drain anyway, so that a refresh has nothing to do.
  * The hottest path of all: nothing else is looked at.
  */
-export function isSubmitted(timer: WheelTimer): boolean {
+export function isFresh(timer: WheelTimer): boolean {
   return timer.drain === control[board.TIMER_DRAINS]
 }
 
@@ -139,7 +139,7 @@ export class TimerQueue {
     const { id } = timer
     if (id === -1) return
     words[(id << TIMER_SHIFT) + board.TIMER_STATE] = board.IDLE
-    const submitted = isSubmitted(timer)
+    const submitted = isFresh(timer)
     this.#end(timer, id)
     if (!submitted) this.#submit(id)
   }

@@ -49,7 +49,7 @@ function compared(label: string, of: (name: string) => number[], show: (value: n
 async function* operations({ rounds, ms: time }: Effort): AsyncGenerator<Group> {
   const rows: Row[] = []
   for (const name of Object.keys(costs)) {
-    const entries = entriesOf(async ({ costs, Side }) => ({ ns: await costs[name]!(Side, time) }))
+    const entries = entriesOf(async (work) => ({ ns: await work.costs[name]!(work.Side, time) }))
     const done = await interleave(name, entries, rounds)
     rows.push(...compared(name, (side) => figure(done, side, 'ns'), ns, name.startsWith('refresh') ? least(20) : least(2.5)))
   }

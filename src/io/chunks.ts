@@ -50,7 +50,7 @@ abstract class Chunkwise<R> implements Sink<R> {
   }
 
   /** Reads the next. */
-  protected receive(limits: WaitOptions | undefined): Promise<R> {
+  receive(limits?: WaitOptions): Promise<R> {
     return this.#port.receive(this.#size, this, limits)
   }
 
@@ -77,10 +77,6 @@ abstract class Chunkwise<R> implements Sink<R> {
 
 /** Chunks that live on. */
 class Copies extends Chunkwise<Buffer | null> {
-  read(options?: WaitOptions): Promise<Buffer | null> {
-    return this.receive(options)
-  }
-
   bytes(block: Block, count: number): Buffer {
     return this.copy(block, count)
   }
@@ -100,13 +96,13 @@ class ExactCopies extends Copies {
 /** Reads chunks that live on: copies. More than a block only where so much is there time after time, and `most` allows it. */
 export function copyReader(port: Port, options?: WaitOptions, most = BLOCK): ReadChunk {
   const copies = new Copies(port, most)
-  return () => copies.read(options)
+  return () => copies.receive(options)
 }
 
 /** As {@link copyReader}, for who needs chunks that are all of their memory, and copies others once more. */
 export function exactReader(port: Port): ReadChunk {
   const copies = new ExactCopies(port, BLOCK)
-  return () => copies.read()
+  return () => copies.receive()
 }
 
 /** Checks chunk options. @returns the size */

@@ -18,7 +18,7 @@ import { copyReader, type ReadChunk } from './chunks.js'
 import { BLOCK } from './pool.js'
 import type { Port } from './port.js'
 
-/** What is buffered before reading stops, as in Node's own streams. */
+/** What is buffered before reading stops: as much as Node 22 and later buffer. */
 const HIGH_WATER_MARK = 64 * 1024
 
 /** Bytes that a chunk may have where the source is faster than who reads. */

@@ -7,12 +7,12 @@ import { captureContext, runInContext } from '../context.js'
 import { invalidArgType } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { checkOptions } from '../sys/result.js'
-import { isSubmitted, type TimerQueue } from '../timer-queue.js'
+import { isFresh as isTimerFresh, type TimerQueue } from '../timer-queue.js'
 import { checkDuration, checkRef } from './check.js'
 import { RefTimer } from './ref-timer.js'
 
 /** As a constant of this module: compiled code knows what it is, while what is imported is looked up at each use. */
-const isFresh = isSubmitted
+const isFresh = isTimerFresh
 
 /**
  * How a {@link CallbackTimer} is made.

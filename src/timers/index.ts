@@ -12,10 +12,10 @@ import { type Context, captureContext, runInContext } from '../context.js'
 import { invalidArgType } from '../errors.js'
 import { theReactor } from '../reactor.js'
 import { checkSleepOptions } from '../time/check.js'
-import { isSubmitted, type TimerQueue, type WheelTimer } from '../timer-queue.js'
+import { isFresh as isTimerFresh, type TimerQueue, type WheelTimer } from '../timer-queue.js'
 
 /** As a constant of this module: compiled code knows what it is, while what is imported is looked up at each use. */
-const isFresh = isSubmitted
+const isFresh = isTimerFresh
 
 /** The longest duration, as in Node; anything longer is 1. */
 const LONGEST_MS = 0x7fffffff
