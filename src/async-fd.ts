@@ -81,8 +81,9 @@ function deregister(registration: Registration, how: string, error?: Error): boo
   return reactor.deregister(registration, error ?? closed)
 }
 
-/** What most have none of: their descriptor is a number. */
-interface Rest {
+/** What most have none of: their `inner` is the descriptor's number. */
+interface Rest<T> {
+  readonly inner: T
   /** Whether `inner` is to be ended, too. */
   owned?: boolean
   /** Whether `inner.fd` is where the number came from, and so where a change of it would show. */
@@ -107,9 +108,8 @@ interface Rest {
  * const n = await reader.asyncIo(Interest.READABLE, (inner) => sys.read(inner, buffer))
  */
 export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
-  readonly #inner: T
   readonly #registration: Registration
-  #rest: Rest | undefined
+  #rest: Rest<T> | undefined
 
   /**
    * Registers the descriptor.
@@ -138,8 +138,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     if (ownedNumber && inner !== fd) {
       throw invalidArgValue('options.fd', `must be ${inner} itself, as that is a number and is to be owned`, options.fd)
     }
-    this.#inner = inner
-    if (typeof inner !== 'number') this.#rest = { owned, watched: options.fd === undefined && typeof inner === 'object' }
+    if (inner !== fd) this.#rest = { inner, owned, watched: options.fd === undefined && typeof inner === 'object' }
     let registration: Registration | undefined
     try {
       const blocking = nonblocking !== 'leave' && !isNonblocking(fd)
@@ -165,7 +164,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
 
   /** The object given to the constructor. */
   get inner(): T {
-    return this.#inner
+    return this.#rest === undefined ? (this.fd as T) : this.#rest.inner
   }
 
   /** What may be waited for: `Interest` bits. */
@@ -184,7 +183,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     const { ended } = registration
     if (ended !== null) return ended
     if (asyncFd.#rest?.watched) {
-      const { fd } = asyncFd.#inner as { fd: number }
+      const { fd } = asyncFd.inner as { fd: number }
       // A getter may have done anything, closing this included.
       if (registration.ended !== null) return registration.ended
       const known = registration.fd
@@ -300,7 +299,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     const ready = registration.ready(readyMask(interest))
     if (ready === 0) return WouldBlock
     const { readTick, writeTick } = registration
-    const result = attempt(registration, this.#inner, fn as (inner: T) => R | WouldBlock)
+    const result = attempt(registration, this.inner, fn as (inner: T) => R | WouldBlock)
     if (result === WouldBlock) registration.wouldBlock(ready, readTick, writeTick)
     return result
   }
@@ -370,7 +369,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
     if (registration.level) registration.refresh()
     const mask = readyMask(interest)
     const ready = registration.ready(mask)
-    asyncFd.#rest ??= {}
+    asyncFd.#rest ??= { inner: asyncFd.inner }
     const direction = interest === Interest.READABLE ? 'reader' : 'writer'
     const replaced = asyncFd.#rest[direction]
     if (replaced !== undefined) registration.unlink(replaced)
@@ -454,7 +453,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   intoInner(): T {
     AsyncFd.#check(this)
     deregister(this.#registration, 'taken apart by intoInner()')
-    return this.#inner
+    return this.inner
   }
 
   /** Deregisters; `inner` is ended too if it is owned. Pending and later waits reject with `ERR_ASYNCFD_CLOSED`. Idempotent. */
@@ -466,7 +465,7 @@ export class AsyncFd<T = number> implements Disposable, AsyncDisposable {
   static closeWith<T>(asyncFd: AsyncFd<T>, error: Error | undefined): void {
     if (asyncFd.closed) return
     const own = deregister(asyncFd.#registration, 'closed', error)
-    const inner = asyncFd.#inner
+    const { inner } = asyncFd
     if (typeof inner === 'number') {
       // A number that was closed elsewhere may be another's by now.
       if (own && asyncFd.#registration.owned) close(inner)

@@ -161,8 +161,7 @@ export class Reactor {
     }
     this.#live++
     const lost = this.board.control[board.SUPERSEDED]!
-    const generation = board.slots[slot * board.STRIDE + board.GENERATION]!
-    const registration = new Registration(fd, slot, generation, interest, level, owned)
+    const registration = new Registration(fd, slot, interest, level, owned)
     this.#registrations[slot] = registration
     if (isTracing) trace('fd %d registered for %d', fd, interest)
     if (lost !== 0) this.#lose(lost - 1)
@@ -216,6 +215,7 @@ export class Reactor {
 
   /** Has the kernel asked again at the next drain: what is ready then brings a new event. */
   rearm(registration: Registration): void {
+    if (registration.isEnded) return
     const { control } = this.board
     if (control[board.SUBMIT_COUNT] === board.SUBMIT_CAPACITY) this.#native.flush()
     const at = board.SUBMIT + control[board.SUBMIT_COUNT]! * board.SUBMIT_STRIDE
@@ -400,7 +400,8 @@ export class Reactor {
       if (this.#isLate(cursor)) return false
       if (cursor % AHEAD === 0) this.timers.lookAhead(cursor, Math.min(cursor + AHEAD, count))
       control[board.EXPIRED_CURSOR] = cursor + 1
-      this.timers.take(control[board.EXPIRED + cursor]!)?.fire()
+      const id = control[board.EXPIRED + cursor]!
+      this.timers.take(id)?.fire(id)
     }
     return true
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { READ, READ_BITS, READ_OP, READ_TICK, STRIDE, slots, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
+import { GENERATION, READ, READ_BITS, READ_OP, READ_TICK, STRIDE, slots, WANTED, WRITE_BITS, WRITE_TICK } from './board.js'
 import { type AsyncFdError, ErrorCode } from './errors.js'
 import { Interest, Ready } from './interest.js'
 import type { Reactor } from './reactor.js'
@@ -42,10 +42,6 @@ export interface Reading {
 
 /** Something that waits on a registration: a promise, a subscription or a waker. */
 export abstract class Entry implements Parked {
-  /** The one before it; of the first, the last. Null unless it is pending. */
-  prev: Entry | null = null
-  next: Entry | null = null
-
   constructor(
     readonly registration: Registration,
     readonly mask: number,
@@ -54,7 +50,7 @@ export abstract class Entry implements Parked {
   ) {}
 
   get linked(): boolean {
-    return this.prev !== null
+    return this.registration.has(this)
   }
 
   abstract fire(bits: number): void
@@ -77,8 +73,8 @@ const INTEREST = LEVEL - 1
 export class Registration {
   /** There is one. */
   declare readonly reactor: Reactor
-  /** The first of the entries, in the order in which they were added. */
-  #first: Entry | null = null
+  /** Who waits: nobody, one, or several in the order in which they were added. */
+  #waiting: Entry | Set<Entry> | null = null
   #ended: Error | (() => Error) | null = null
   /** The read that is asked for. */
   reading: Reading | null = null
@@ -89,7 +85,6 @@ export class Registration {
   constructor(
     readonly fd: number,
     readonly slot: number,
-    readonly generation: number,
     interest: number,
     level: boolean,
     owned: boolean,
@@ -132,9 +127,9 @@ export class Registration {
 
   /** How many things are pending. */
   get pending(): number {
-    let count = this.reading === null ? 0 : 1
-    for (let entry = this.#first; entry !== null; entry = entry.next) count++
-    return count
+    const waiting = this.#waiting
+    const entries = waiting instanceof Set ? waiting.size : waiting === null ? 0 : 1
+    return entries + (this.reading === null ? 0 : 1)
   }
 
   /** Whether it ended. */
@@ -162,6 +157,11 @@ export class Registration {
   ready(mask: number): number {
     const at = this.slot * STRIDE
     return (slots[at + READ_BITS]! | slots[at + WRITE_BITS]!) & mask
+  }
+
+  /** Tells it from others that have its slot before and after it. Of one that ended it may be another's. */
+  get generation(): number {
+    return slots[this.slot * STRIDE + GENERATION]!
   }
 
   get readTick(): number {
@@ -282,43 +282,41 @@ export class Registration {
       entry.end(() => this.ended)
       return
     }
-    const first = this.#first
-    if (first === null) {
-      this.#first = entry.prev = entry
-    } else {
-      entry.prev = first.prev
-      first.prev!.next = entry
-      first.prev = entry
-    }
+    const waiting = this.#waiting
+    if (waiting === null) this.#waiting = entry
+    else if (waiting instanceof Set) waiting.add(entry)
+    else this.#waiting = new Set([waiting, entry])
     slots[this.slot * STRIDE + WANTED]! |= entry.mask
     if (this.refd) this.reactor.hold(1)
   }
 
   unlink(entry: Entry): void {
-    if (!entry.linked) return
-    if (entry === this.#first) this.#first = entry.next
-    else entry.prev!.next = entry.next
-    const after = entry.next ?? this.#first
-    if (after !== null) after.prev = entry.prev
-    entry.prev = null
-    entry.next = null
+    const waiting = this.#waiting
+    if (waiting === entry) this.#waiting = null
+    else if (!(waiting instanceof Set && waiting.delete(entry))) return
+    else if (waiting.size === 1) [this.#waiting = null] = waiting
     if (this.refd) this.reactor.release(1)
     if (this.isEnded) return
     let wanted = this.reading === null ? 0 : READ_OP
-    for (let other = this.#first; other !== null; other = other.next) wanted |= other.mask
+    if (this.#waiting !== null) for (const { mask } of this.matching(-1)) wanted |= mask
     slots[this.slot * STRIDE + WANTED] = wanted
   }
 
   /** The one entry there is, or null if there are none or several. */
   get only(): Entry | null {
-    return this.#first?.next === null ? this.#first : null
+    return this.#waiting instanceof Set ? null : this.#waiting
+  }
+
+  has(entry: Entry): boolean {
+    const waiting = this.#waiting
+    return waiting === entry || (waiting instanceof Set && waiting.has(entry))
   }
 
   /** All entries whose mask has something of `bits`. */
   matching(bits: number): Entry[] {
-    const entries: Entry[] = []
-    for (let entry = this.#first; entry !== null; entry = entry.next) if ((entry.mask & bits) !== 0) entries.push(entry)
-    return entries
+    const waiting = this.#waiting
+    if (waiting === null) return []
+    return (waiting instanceof Set ? [...waiting] : [waiting]).filter(({ mask }) => (mask & bits) !== 0)
   }
 
   setRef(refd: boolean): void {
