@@ -64,5 +64,4 @@ export function watchForLeak(asyncFd: object, registration: Registration): void 
 /** Also for one that lost its number: V8 takes long over registrations whose object is gone. */
 function watchNoMore(registration: Registration): void {
   if (registration.keeps === null) leaks.unregister(registration)
-  registration.keeps = undefined
 }

@@ -105,7 +105,7 @@ export class Reactor {
   #queueBits: number[] = []
   #queueAt = 0
   #asking: Entry[] = []
-  #parked: Parked[] = []
+  #parked = new Set<Parked>()
   #iteration = 0
   #immediate = 0
   #parkedCount = 0
@@ -138,7 +138,7 @@ export class Reactor {
     if (isTracing) trace('reactor: %s driver, %s', driver, this.edge ? 'edge' : 'oneshot')
   }
 
-  /** Told of the end of each registration, whoever brought it about. */
+  /** Told of the end of each registration just before it, whoever brings it about. */
   whenEnded: ((registration: Registration) => void) | null = null
 
   /** What is registered now. */
@@ -185,12 +185,12 @@ export class Reactor {
    */
   deregister(registration: Registration, error: Error | (() => Error)): boolean {
     if (registration.isEnded) return false
+    this.whenEnded?.(registration)
     registration.ended = error
     if (isTracing) trace('fd %d deregistered', registration.fd)
     const own = this.#functions.deregister(registration.slot, registration.generation) === 1
     this.#registrations[registration.slot] = undefined
     this.#live--
-    this.whenEnded?.(registration)
     const why = () => registration.ended
     for (const entry of registration.matching(-1)) {
       registration.unlink(entry)
@@ -309,13 +309,13 @@ export class Reactor {
     return this.#immediate++ < IMMEDIATE_PER_ITERATION
   }
 
-  /** Fires what is pending in the next turn. */
+  /** Fires what is pending in the next turn, once. */
   park(entry: Parked): void {
-    this.#parked.push(entry)
-    if (this.#parked.length === 1) {
-      this.board.control[board.PARKED] = 1
-      this.#native.flush()
-    }
+    this.#parked.add(entry)
+    const { control } = this.board
+    if (control[board.PARKED] !== 0) return
+    control[board.PARKED] = 1
+    this.#native.flush()
   }
 
   /** Counts a pause of a listener. */
@@ -337,9 +337,9 @@ export class Reactor {
     this.#fireQueue()
     if (control[board.PARKED] !== 0) {
       control[board.PARKED] = 0
-      this.#queue = this.#parked
+      this.#queue = [...this.#parked]
       this.#queueBits = []
-      this.#parked = []
+      this.#parked.clear()
       this.#fireQueue()
     }
     for (const resolve of this.#turns.splice(0)) {

@@ -67,6 +67,7 @@ const LEVEL = 1 << 8
 const OWNED = 1 << 9
 const UNREFD = 1 << 10
 const IN_CLOSURE = 1 << 11
+const ENDED = 1 << 12
 const INTEREST = LEVEL - 1
 
 /** There are as many as there are connections, so it is small: a word for all that is true or false. */
@@ -75,11 +76,10 @@ export class Registration {
   declare readonly reactor: Reactor
   /** Who waits: nobody, one, or several in the order in which they were added. */
   #waiting: Entry | Set<Entry> | null = null
-  #ended: Error | (() => Error) | null = null
   /** The read that is asked for. */
   reading: Reading | null = null
-  /** What it is for, as long as that is kept reachable; null once it may be collected, undefined if nobody watches for that. */
-  keeps: object | null | undefined
+  /** What {@link keeps} tells; once it ended, why. */
+  #purpose: object | null | undefined
   #flags: number
 
   constructor(
@@ -134,23 +134,35 @@ export class Registration {
 
   /** Whether it ended. */
   get isEnded(): boolean {
-    return this.#ended !== null
+    return (this.#flags & ENDED) !== 0
   }
 
   /** Whether it was ended by its user, and not lost. */
   get wasClosed(): boolean {
-    const ended = this.#ended
-    return typeof ended === 'function' || (ended as AsyncFdError | null)?.code === ErrorCode.CLOSED
+    if (!this.isEnded) return false
+    const why = this.#purpose
+    return typeof why === 'function' || (why as AsyncFdError).code === ErrorCode.CLOSED
   }
 
   /** Why it ended, once it has. That its user closed it is made an error when first asked for. */
   get ended(): Error | null {
-    if (typeof this.#ended === 'function') this.#ended = this.#ended()
-    return this.#ended
+    if (!this.isEnded) return null
+    if (typeof this.#purpose === 'function') this.#purpose = this.#purpose() as Error
+    return this.#purpose as Error
   }
 
   set ended(why: Error | (() => Error)) {
-    this.#ended = why
+    this.#purpose = why
+    this.#flags |= ENDED
+  }
+
+  /** What it is for, as long as that is kept reachable; null once it may be collected. Undefined if nobody watches for that, and once it ended. */
+  get keeps(): object | null | undefined {
+    return this.isEnded ? undefined : this.#purpose
+  }
+
+  set keeps(purpose: object | null) {
+    this.#purpose = purpose
   }
 
   /** What is known ready, of the bits in `mask`. */

@@ -6,32 +6,39 @@
  */
 import { onAbort } from './abort.js'
 import type { AsyncFd } from './async-fd.js'
-import { captureContext, runElsewhere, runInContext } from './context.js'
+import { type Context, captureContext, runElsewhere, runInContext } from './context.js'
 import { Ready } from './interest.js'
 import { AsyncFdReadyGuard } from './ready-guard.js'
 import { Entry, type Registration } from './registration.js'
 
-const PARKED = 1
-const DISPOSED = 2
+/** A listener with the context it was made in, where that carries something. */
+class InContext<L> {
+  constructor(
+    readonly listener: L,
+    readonly context: Context,
+  ) {}
+}
 
 /** How those few that a signal may end let go of it. */
 const detachSignal = new WeakMap<object, () => void>()
 
+type Listener<T> = (guard: AsyncFdReadyGuard<T> | null) => void
+
 /** Calls `listener` when ready, then once per event, and with `null` when the registration ends. */
 export class Subscription<T> extends Entry implements Disposable {
-  readonly #listener: (guard: AsyncFdReadyGuard<T> | null) => void
-  readonly #context = captureContext('ASYNCFD_SUBSCRIPTION')
-  #state = 0
+  /** Null once it is disposed of. */
+  #listener: Listener<T> | InContext<Listener<T>> | null
 
   constructor(
     registration: Registration,
     mask: number,
-    listener: (guard: AsyncFdReadyGuard<T> | null) => void,
+    listener: Listener<T>,
     override readonly owner: AsyncFd<T>,
     signal: AbortSignal | undefined,
   ) {
     super(registration, mask, owner)
-    this.#listener = listener
+    const context = captureContext('ASYNCFD_SUBSCRIPTION')
+    this.#listener = context === null ? listener : new InContext(listener, context)
     if (signal?.aborted) return
     if (signal !== undefined)
       detachSignal.set(
@@ -41,26 +48,25 @@ export class Subscription<T> extends Entry implements Disposable {
     registration.link(this)
     // With a level trigger the kernel tells what is ready by a new event.
     if (registration.level) this.askAgain()
-    else if (registration.ready(mask) !== 0) this.park()
+    else if (registration.ready(mask) !== 0) registration.reactor.park(this)
   }
 
-  /** Fires in the next turn, once. */
-  private park(): void {
-    if ((this.#state & PARKED) !== 0) return
-    this.#state |= PARKED
-    this.registration.reactor.park(this)
+  private get context(): Context {
+    return this.#listener instanceof InContext ? this.#listener.context : null
+  }
+
+  private get callback(): Listener<T> | null {
+    return this.#listener instanceof InContext ? this.#listener.listener : this.#listener
   }
 
   override fire(bits: number): void {
-    this.#state &= ~PARKED
     const { registration } = this
     if (registration.level) registration.confirm(this.mask)
     const ready = ((registration.level ? 0 : bits) | registration.ready(this.mask)) & this.mask
     if (ready === 0) return
+    const guard = new AsyncFdReadyGuard(this.owner, registration, ready)
     try {
-      runInContext(this.#context, this.#listener as (guard: unknown) => void, undefined, [
-        new AsyncFdReadyGuard(this.owner, registration, ready),
-      ])
+      runInContext(this.context, this.callback as (guard: unknown) => void, undefined, [guard])
     } finally {
       if (this.linked && (registration.level || !registration.reactor.edge)) registration.reactor.askAfterBatch(this)
     }
@@ -79,7 +85,7 @@ export class Subscription<T> extends Entry implements Disposable {
       } catch {
         return // The descriptor was closed elsewhere: nothing more comes of it.
       }
-      if (registration.ready(this.mask) !== 0) this.park()
+      if (registration.ready(this.mask) !== 0) reactor.park(this)
     } else if (!reactor.edge) {
       // A oneshot registration is armed only for what is not known ready, and what the kernel denies is not any more.
       let kernel: number
@@ -95,7 +101,7 @@ export class Subscription<T> extends Entry implements Disposable {
       const unread = kernel & this.mask & (Ready.READABLE | Ready.PRIORITY)
       if (unread !== 0 && registration.ready(Ready.READ_CLOSED) === 0) {
         registration.learnClosed(kernel)
-        this.park()
+        reactor.park(this)
       }
     }
   }
@@ -103,13 +109,13 @@ export class Subscription<T> extends Entry implements Disposable {
   override end(): void {
     detachSignal.get(this)?.()
     queueMicrotask(() => {
-      if ((this.#state & DISPOSED) === 0) runElsewhere(this.#context, this.#listener as (guard: unknown) => void, [null])
+      if (this.#listener !== null) runElsewhere(this.context, this.callback as (guard: unknown) => void, [null])
     })
   }
 
   /** Ends the subscription; the listener is not called again. */
   [Symbol.dispose](): void {
-    this.#state |= DISPOSED
+    this.#listener = null
     detachSignal.get(this)?.()
     this.registration.unlink(this)
   }

@@ -67,7 +67,6 @@ export class Watch extends Entry {
   #events: number
   /** False between an event of a oneshot watch and the next {@link modify}. */
   #armed = true
-  #parked = false
   readonly #watcher: Watcher
 
   /** Registers at once, and tells nothing before {@link start}. @throws AsyncFdError `EBADF`, `EPERM`, `EEXIST` unless `share`, ... */
@@ -123,7 +122,6 @@ export class Watch extends Entry {
   }
 
   override fire(): void {
-    this.#parked = false
     if (!this.#armed) return
     const { reactor } = this.registration
     const events = this.#look()
@@ -147,9 +145,7 @@ export class Watch extends Entry {
       return // The descriptor was closed elsewhere: nothing more comes of it.
     }
     // Such a backend knows no edges, so there EPOLLET is told more than once.
-    if (this.#parked || this.#look() === 0) return
-    this.#parked = true
-    reactor.park(this)
+    if (this.#look() !== 0) reactor.park(this)
   }
 
   override end(why: () => unknown): void {
