@@ -28,8 +28,8 @@ const framed =
   FRAME !== undefined &&
   (major >= 24 ? !flags.includes('--no-async-context-frame') : flags.includes('--experimental-async-context-frame'))
 
-/** Where no probe is ever run in, nobody asks what triggered it; a number is read faster than options. */
-const HOW_TO_PROBE = framed ? undefined : 0
+/** A probe is never run in, so nobody asks what triggered it; a number is read faster than options, or none. */
+const TRIGGER = 0
 
 /** Async hooks have been seen in use, which they mostly go on to be; or whether they are cannot be told. */
 let hooked = !ON_NODE || (major >= 24 && FRAME === undefined)
@@ -40,7 +40,7 @@ let bare: AsyncResource | undefined
 function newResource(type: string): AsyncResource {
   if (!hooked) {
     try {
-      return new AsyncResource(PROBE, HOW_TO_PROBE)
+      return new AsyncResource(PROBE, TRIGGER)
     } catch {
       hooked = true
     }
@@ -51,8 +51,9 @@ function newResource(type: string): AsyncResource {
 /** The context of the caller; `type` is what async hooks are told. */
 export function captureContext(type: string): Context {
   const resource = newResource(type)
-  if (hooked || (FRAME !== undefined && (resource as unknown as Record<symbol, unknown>)[FRAME] !== undefined)) return resource
-  bare ??= resource
+  if (hooked) return resource
+  if (FRAME !== undefined && (resource as unknown as Record<symbol, unknown>)[FRAME] !== undefined) return new AsyncResource(type)
+  bare ??= new AsyncResource(TYPE)
   return null
 }
 
