@@ -16,6 +16,8 @@ import { theReactor } from '../reactor.js'
 export const BLOCK = BLOCK_BYTES
 /** From so many bytes on it costs less to read them to where they stay than to copy them there. */
 const LARGE = 32 * 1024
+/** Bytes that malloc may have free at its end and keep. */
+const KEPT = 40 * 1024 * 1024
 /** What WebAssembly counts memory by. */
 const WASM_PAGE = 64 * 1024
 /** What a block is filled with when it is given back, where this is asked for: chunks kept too long are seen. */
@@ -76,11 +78,29 @@ export function take(): Block {
 /** A block that was made and not needed. No user has ever seen it. */
 let spare: Block | null = null
 
+let keeping = false
+
+/**
+ * Has malloc keep what is freed. Chunks are freed by the garbage collector, 32 MB at a time, and glibc gives the kernel back what it has
+ * free at its end, if that is more than a limit, 128 KiB at first: each page of the next chunks is asked for again then, and zeroed, which is
+ * a quarter of the time of a stream of such. The limit becomes twice the largest piece that was ever freed, as it is in any program that
+ * has had a large buffer; so one is, which is never written to.
+ */
+function keepFreed(): void {
+  keeping = true
+  try {
+    new ArrayBuffer(KEPT / 2)
+  } catch {
+    // A limit of the address space.
+  }
+}
+
 /** Takes a block of `size` bytes that is not of the pool, so that its user may have it: see {@link copyOut}. */
 export function takeOwn(size: number): Block {
   const block = spare
   spare = null
   if (block !== null && block.bytes.length === size) return block
+  if (!keeping) keepFreed()
   const bytes = Buffer.allocUnsafeSlow(size)
   return { bytes, memory: bytes.buffer as ArrayBuffer, at: 0, number: NO_BLOCK }
 }
