@@ -103,7 +103,7 @@ const kinds: Record<string, () => unknown> = {
     }),
   read: () =>
     streams(async (stream) => {
-      const buffer = Buffer.allocUnsafeSlow(16 * 1024)
+      const buffer = Buffer.allocUnsafeSlow(SIZE)
       for (let count = await stream.read(buffer); count > 0; count = await stream.read(buffer)) {
         await stream.writeAll(count === buffer.length ? buffer : buffer.subarray(0, count))
       }

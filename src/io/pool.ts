@@ -16,8 +16,8 @@ import { theReactor } from '../reactor.js'
 export const BLOCK = BLOCK_BYTES
 /** From so many bytes on it costs less to read them to where they stay than to copy them there. */
 const LARGE = 32 * 1024
-/** Bytes that malloc may have free at its end and keep. */
-const KEPT = 40 * 1024 * 1024
+/** Bytes that malloc may keep free at the top of its heap. Not twice as much as 32 MiB: larger pieces tell glibc nothing. */
+const KEPT = 63 * 1024 * 1024
 /** What WebAssembly counts memory by. */
 const WASM_PAGE = 64 * 1024
 /** What a block is filled with when it is given back, where this is asked for: chunks kept too long are seen. */
@@ -81,8 +81,8 @@ let spare: Block | null = null
 let keeping = false
 
 /**
- * Has malloc keep what is freed. Chunks are freed by the garbage collector, 32 MB at a time, and glibc gives the kernel back what it has
- * free at its end, if that is more than a limit, 128 KiB at first: each page of the next chunks is asked for again then, and zeroed, which is
+ * Has malloc keep what is freed. Chunks are freed by the garbage collector, 32 to 64 MB at a time, and glibc gives the kernel back what it has
+ * free at the top of its heap, if that is more than a limit, 128 KiB at first: each page of the next chunks is asked for again then, and zeroed, which is
  * a quarter of the time of a stream of such. The limit becomes twice the largest piece that was ever freed, as it is in any program that
  * has had a large buffer; so one is, which is never written to.
  */
