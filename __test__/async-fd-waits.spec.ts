@@ -35,6 +35,38 @@ test('one event wakes ten waits, not just one', async (t) => {
   t.deepEqual(new Set(guards.map((guard) => guard.ready)), new Set([Ready.READABLE]))
 })
 
+test('waits of one descriptor end in any order, and what is left is woken in the order in which it began', async (t) => {
+  const [reader, writer] = pipe(t)
+  const fd = watch(t, reader)
+  for (const ended of [[2, 0, 4], [0, 1, 2, 3], [4, 3, 2, 1], [1, 1], []]) {
+    const { refs } = reactor.metrics()
+    const woken: number[] = []
+    const begin = (number: number) => {
+      const controller = new AbortController()
+      const wait = fd.readable({ signal: controller.signal }).then(
+        (guard) => {
+          woken.push(number)
+          return guard
+        },
+        () => null,
+      )
+      return { controller, wait }
+    }
+    const begun = [0, 1, 2, 3, 4].map(begin)
+    t.is(reactor.metrics().refs, refs + 5)
+    for (const number of ended) begun[number]!.controller.abort()
+    const left = [0, 1, 2, 3, 4].filter((number) => !ended.includes(number))
+    t.is(reactor.metrics().refs, refs + left.length)
+    begun.push(begin(5))
+    feed(writer)
+    const guards = await Promise.all(begun.map(({ wait }) => wait))
+    t.deepEqual(woken, [...left, 5])
+    t.false(fd.hasRef())
+    drain(reader)
+    guards.at(-1)!.clearReady()
+  }
+})
+
 test('an event wakes the waits of its direction only', async (t) => {
   const [a, b] = socketPair(t)
   fill(a)
