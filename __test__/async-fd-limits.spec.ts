@@ -5,6 +5,7 @@
  */
 import { getEventListeners } from 'node:events'
 import { AsyncFd, Interest, reactor, TimeoutError, WouldBlock } from 'asyncfd'
+import { deadline } from 'asyncfd/time'
 import { block, drain, feed, isPending, noLeaks, pipe, settled, take, turns, watch } from './helpers/fixtures.js'
 import test from './helpers/test.js'
 
@@ -56,6 +57,25 @@ test('a blocked event loop does not make a deadline accuse a descriptor that is 
   feed(writer)
   block(20)
   for (const guard of await Promise.all(waits)) t.true(guard.isReadable)
+})
+
+test.serial('what keeps the event loop from its turn just after a limit was set does not count', async (t) => {
+  const [reader, writer] = pipe(t)
+  const fd = watch(t, reader)
+  // The first that keeps the process alive has everything drained at once.
+  using _held = watch(t, writer).subscribe(Interest.WRITABLE, () => {})
+  await settled()
+  using limit = deadline(500)
+  const wait = fd.readable({ timeout: 500 })
+  block(600)
+  await settled()
+  t.false(limit.expired)
+  feed(writer)
+  t.true((await wait).isReadable)
+  t.true(limit.refresh())
+  block(600)
+  await settled()
+  t.false(limit.expired)
 })
 
 test('an expiry loses no readiness of another wait', async (t) => {

@@ -68,8 +68,6 @@ export const NO_BLOCK = 0xffffffff
 export const TIMER_STRIDE = 4
 export const TIMER_TIME = 0
 export const TIMER_STATE = 2
-/** Of a free one: the next free one. */
-export const TIMER_NEXT = 3
 export const IDLE = 0
 export const AFTER = 1
 export const AT = 2

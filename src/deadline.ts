@@ -10,6 +10,8 @@ import { BaseTimer } from './timer-queue.js'
 export type StopDeadline = () => void
 
 class WaitDeadline extends BaseTimer {
+  readonly #start = theReactor().now()
+
   constructor(
     readonly ms: number,
     readonly expired: (elapsed: number) => void,
@@ -17,16 +19,15 @@ class WaitDeadline extends BaseTimer {
     super(false)
   }
 
-  fire(id: number): void {
-    this.expired(theReactor().timers.elapsed(id, this.ms))
+  fire(): void {
+    this.expired(Math.max(this.ms, theReactor().now() - this.#start))
   }
 }
 
 /** Calls `expired` with the elapsed milliseconds once `ms` have passed. */
 export function startDeadline(ms: number, expired: (elapsed: number) => void): StopDeadline {
-  const reactor = theReactor()
-  const { timers } = reactor
+  const { timers } = theReactor()
   const deadline = new WaitDeadline(ms, expired)
-  timers.at(deadline, reactor.now() + ms)
+  timers.after(deadline, ms)
   return () => timers.cancel(deadline)
 }

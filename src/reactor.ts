@@ -400,8 +400,7 @@ export class Reactor {
       if (this.#isLate(cursor)) return false
       if (cursor % AHEAD === 0) this.timers.lookAhead(cursor, Math.min(cursor + AHEAD, count))
       control[board.EXPIRED_CURSOR] = cursor + 1
-      const id = control[board.EXPIRED + cursor]!
-      this.timers.take(id)?.fire(id)
+      this.timers.take(control[board.EXPIRED + cursor]!)?.fire()
     }
     return true
   }

@@ -306,12 +306,21 @@ export class Registration {
     const waiting = this.#waiting
     if (waiting === entry) this.#waiting = null
     else if (!(waiting instanceof Set && waiting.delete(entry))) return
-    else if (waiting.size === 1) [this.#waiting = null] = waiting
+    else if (waiting.size === 1) [this.#waiting] = waiting
     if (this.refd) this.reactor.release(1)
     if (this.isEnded) return
+    const at = this.slot * STRIDE + WANTED
     let wanted = this.reading === null ? 0 : READ_OP
-    if (this.#waiting !== null) for (const { mask } of this.matching(-1)) wanted |= mask
-    slots[this.slot * STRIDE + WANTED] = wanted
+    const left = this.#waiting
+    if (left instanceof Set) {
+      for (const { mask } of left) {
+        wanted |= mask
+        if (wanted === slots[at]) return
+      }
+    } else if (left !== null) {
+      wanted |= left.mask
+    }
+    slots[at] = wanted
   }
 
   /** The one entry there is, or null if there are none or several. */

@@ -16,8 +16,8 @@ export interface WheelTimer {
   drain: number
   /** @internal Whether it keeps the process alive while it runs. */
   readonly refd: boolean
-  /** @internal The time has come; `id` was its number. Runs in the turn; may throw what a listener throws. */
-  fire(id: number): void
+  /** @internal The time has come. Runs in the turn; may throw what a listener throws. */
+  fire(): void
   /** @internal Reads what {@link fire} will read. Many are due at once, far apart in memory: read ahead, the waiting overlaps. */
   touch(): number
 }
@@ -38,7 +38,7 @@ export abstract class BaseTimer implements WheelTimer {
   }
 
   /** @internal */
-  abstract fire(id: number): void
+  abstract fire(): void
 
   /** @internal */
   touch(): number {
@@ -101,7 +101,7 @@ export class TimerQueue {
     if (id === -1) {
       id = this.#free
       if (id === -1) id = this.#another()
-      else this.#free = words[(id << TIMER_SHIFT) + board.TIMER_NEXT]!
+      else this.#free = words[id << TIMER_SHIFT]!
       this.#live++
       timer.id = id
       this.#running[id] = timer
@@ -134,17 +134,6 @@ export class TimerQueue {
     this.#submit(timer.id)
   }
 
-  /** Moves a running timer that was started by {@link at} to another instant: costs a few writes. */
-  move(timer: WheelTimer, instant: number): void {
-    const now = control[board.TIMER_DRAINS]!
-    times[timer.id << (TIMER_SHIFT - 1)] = instant
-    if (timer.drain === now) return
-    timer.drain = now
-    // As in `refresh`.
-    words[(timer.id << TIMER_SHIFT) + board.TIMER_STATE] = board.AT
-    this.#submit(timer.id)
-  }
-
   /** Ends a timer; no effect if it does not run. */
   cancel(timer: WheelTimer): void {
     const { id } = timer
@@ -167,7 +156,7 @@ export class TimerQueue {
     timer.id = -1
     timer.drain = -1
     this.#running[id] = undefined
-    words[(id << TIMER_SHIFT) + board.TIMER_NEXT] = this.#free
+    words[id << TIMER_SHIFT] = this.#free
     this.#free = id
     if (--this.#live === 0) {
       // Numbers in their order again: timers made one after the other then lie side by side in every memory.
@@ -184,16 +173,6 @@ export class TimerQueue {
     const timer = this.#running[id]!
     this.#end(timer, id)
     return timer
-  }
-
-  /** Within `fire(id)` of a timer that was started by {@link at}, `ms` ahead: how long ago that is. */
-  elapsed(id: number, ms: number): number {
-    return Math.max(ms, this.#reactor.now() - (times[id << (TIMER_SHIFT - 1)]! - ms))
-  }
-
-  /** Milliseconds until the instant of a running timer that was started by {@link at}; 0 if it is past. */
-  remaining(timer: WheelTimer): number {
-    return Math.max(0, times[timer.id << (TIMER_SHIFT - 1)]! - this.#reactor.now())
   }
 
   /** Reads ahead of {@link take}, for the expired from one place in their ring to another. */

@@ -21,15 +21,17 @@ export class Deadline implements WheelTimer, Disposable {
   id = -1
   /** @internal */
   drain = -1
+  #begun: number
   #ms: number
-  /** Once it has passed and nobody had asked for its signal: after how many milliseconds. */
-  #controller: AbortController | number | undefined
+  /** Null once it has passed and nobody had asked for its signal. */
+  #controller: AbortController | null | undefined
 
   /** @internal */
   constructor(ms: number) {
     const reactor = theReactor()
     this.#ms = checkDuration('ms', ms)
-    reactor.timers.at(this, reactor.now() + ms)
+    this.#begun = reactor.now()
+    reactor.timers.after(this, ms)
   }
 
   /** @internal */
@@ -39,40 +41,41 @@ export class Deadline implements WheelTimer, Disposable {
 
   /** Aborted with a `TimeoutError` when the deadline passes. Made when it is first asked for. */
   get signal(): AbortSignal {
-    const elapsed = this.#controller
-    if (typeof elapsed === 'object') return elapsed.signal
-    const controller = new AbortController()
-    this.#controller = controller
-    if (elapsed !== undefined) Deadline.#abort(controller, this.#ms, elapsed)
-    return controller.signal
+    const passed = this.#controller === null
+    this.#controller ??= new AbortController()
+    if (passed) Deadline.#abort(this.#controller, this.#ms, this.#begun)
+    return this.#controller.signal
   }
 
-  static #abort(controller: AbortController, ms: number, elapsed: number): void {
+  static #abort(controller: AbortController, ms: number, begun: number): void {
+    const elapsed = Math.max(ms, theReactor().now() - begun)
     controller.abort(timedOut(new TimeoutError(`the deadline of ${ms} ms passed`, ms, elapsed)))
   }
 
   /** Starts the time afresh, or another one. False, with no effect, once it has passed or was cancelled. */
   refresh(ms: number = this.#ms): boolean {
-    checkDuration('ms', ms)
-    // Throws for what is no deadline.
-    void this.#ms
+    const isAnother = checkDuration('ms', ms) !== this.#ms
     if (this.id === -1) return false
-    this.#ms = ms
     const reactor = theReactor()
-    reactor.timers.move(this, reactor.now() + ms)
+    this.#begun = reactor.now()
+    if (isAnother) {
+      this.#ms = ms
+      reactor.timers.after(this, ms)
+    } else {
+      reactor.timers.refresh(this)
+    }
     return true
   }
 
   /** Milliseconds left; 0 once it has passed, `Infinity` once it was cancelled. */
   get remaining(): number {
     if (this.expired) return 0
-    return this.id === -1 ? Infinity : theReactor().timers.remaining(this)
+    return this.id === -1 ? Infinity : Math.max(0, this.#begun + this.#ms - theReactor().now())
   }
 
   /** Whether it has passed. */
   get expired(): boolean {
-    const controller = this.#controller
-    return typeof controller === 'object' ? controller.signal.aborted : controller !== undefined
+    return this.#controller === null || this.#controller?.signal.aborted === true
   }
 
   /** It will not pass any more. */
@@ -84,14 +87,13 @@ export class Deadline implements WheelTimer, Disposable {
 
   /** @internal */
   touch(): number {
-    return this.#ms
+    return this.#begun
   }
 
   /** @internal */
-  fire(id: number): void {
-    const elapsed = theReactor().timers.elapsed(id, this.#ms)
-    if (typeof this.#controller === 'object') Deadline.#abort(this.#controller, this.#ms, elapsed)
-    else this.#controller = elapsed
+  fire(): void {
+    if (this.#controller) Deadline.#abort(this.#controller, this.#ms, this.#begun)
+    else this.#controller = null
   }
 
   /** As {@link cancel}. */

@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | `TIME` (two words, an f64) | JS | milliseconds: a duration, or with `AT` an instant |
 //! | `STATE` | JS, and core at expiry | see the constants |
-//! | the last | JS | links those that are free |
 //!
 //! A start, a cancel and a refresh are writes of these; the timer is then *submitted*, and looked at in the drain: what
 //! counts is what its words say then. The drain stamps the time, so no clock is read per call, and none can be stale: a
