@@ -68,10 +68,13 @@ export const NO_BLOCK = 0xffffffff
 export const TIMER_STRIDE = 4
 export const TIMER_TIME = 0
 export const TIMER_STATE = 2
+/** Of a free one: the next free one. */
+export const TIMER_NEXT = 3
 export const IDLE = 0
 export const AFTER = 1
 export const AT = 2
 export const HAS_EXPIRED = 3
+export const NOTED = 4
 
 /** The numbers above, as the native side names its own. */
 export const LAYOUT: Readonly<Record<string, number>> = {
@@ -126,6 +129,7 @@ export const LAYOUT: Readonly<Record<string, number>> = {
   AFTER,
   AT,
   HAS_EXPIRED,
+  NOTED,
 }
 
 const FIRST_CAPACITY = 64

@@ -10,8 +10,6 @@ import { BaseTimer } from './timer-queue.js'
 export type StopDeadline = () => void
 
 class WaitDeadline extends BaseTimer {
-  readonly #start = theReactor().now()
-
   constructor(
     readonly ms: number,
     readonly expired: (elapsed: number) => void,
@@ -19,8 +17,8 @@ class WaitDeadline extends BaseTimer {
     super(false)
   }
 
-  fire(): void {
-    this.expired(Math.max(this.ms, theReactor().now() - this.#start))
+  fire(id: number): void {
+    this.expired(theReactor().timers.elapsed(id, this.ms))
   }
 }
 
@@ -28,6 +26,6 @@ class WaitDeadline extends BaseTimer {
 export function startDeadline(ms: number, expired: (elapsed: number) => void): StopDeadline {
   const { timers } = theReactor()
   const deadline = new WaitDeadline(ms, expired)
-  timers.after(deadline, ms)
+  timers.noted(deadline, ms)
   return () => timers.cancel(deadline)
 }

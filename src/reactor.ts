@@ -400,7 +400,8 @@ export class Reactor {
       if (this.#isLate(cursor)) return false
       if (cursor % AHEAD === 0) this.timers.lookAhead(cursor, Math.min(cursor + AHEAD, count))
       control[board.EXPIRED_CURSOR] = cursor + 1
-      this.timers.take(control[board.EXPIRED + cursor]!)?.fire()
+      const id = control[board.EXPIRED + cursor]!
+      this.timers.take(id)?.fire(id)
     }
     return true
   }

@@ -16,8 +16,8 @@ export interface WheelTimer {
   drain: number
   /** @internal Whether it keeps the process alive while it runs. */
   readonly refd: boolean
-  /** @internal The time has come. Runs in the turn; may throw what a listener throws. */
-  fire(): void
+  /** @internal The time has come; `id` was its number. Runs in the turn; may throw what a listener throws. */
+  fire(id: number): void
   /** @internal Reads what {@link fire} will read. Many are due at once, far apart in memory: read ahead, the waiting overlaps. */
   touch(): number
 }
@@ -38,7 +38,7 @@ export abstract class BaseTimer implements WheelTimer {
   }
 
   /** @internal */
-  abstract fire(): void
+  abstract fire(id: number): void
 
   /** @internal */
   touch(): number {
@@ -96,12 +96,17 @@ export class TimerQueue {
     this.#start(timer, instant, board.AT)
   }
 
+  /** As {@link after}, for who will ask for {@link elapsed} and {@link remaining}. */
+  noted(timer: WheelTimer, ms: number): void {
+    this.#start(timer, ms, board.NOTED)
+  }
+
   #start(timer: WheelTimer, time: number, state: number): void {
     let { id } = timer
     if (id === -1) {
       id = this.#free
       if (id === -1) id = this.#another()
-      else this.#free = words[id << TIMER_SHIFT]!
+      else this.#free = words[(id << TIMER_SHIFT) + board.TIMER_NEXT]!
       this.#live++
       timer.id = id
       this.#running[id] = timer
@@ -156,7 +161,7 @@ export class TimerQueue {
     timer.id = -1
     timer.drain = -1
     this.#running[id] = undefined
-    words[id << TIMER_SHIFT] = this.#free
+    words[(id << TIMER_SHIFT) + board.TIMER_NEXT] = this.#free
     this.#free = id
     if (--this.#live === 0) {
       // Numbers in their order again: timers made one after the other then lie side by side in every memory.
@@ -173,6 +178,18 @@ export class TimerQueue {
     const timer = this.#running[id]!
     this.#end(timer, id)
     return timer
+  }
+
+  /** Within `fire(id)` of a timer that was started by {@link noted}: how long ago that is. */
+  elapsed(id: number, ms: number): number {
+    return Math.max(ms, this.#reactor.now() - (times[id << (TIMER_SHIFT - 1)]! - ms))
+  }
+
+  /** Milliseconds that a running timer that was started by {@link noted} has left. */
+  remaining({ id }: WheelTimer): number {
+    const time = times[id << (TIMER_SHIFT - 1)]!
+    const isDrained = words[(id << TIMER_SHIFT) + board.TIMER_STATE] !== board.NOTED
+    return isDrained ? Math.max(0, time - this.#reactor.now()) : time
   }
 
   /** Reads ahead of {@link take}, for the expired from one place in their ring to another. */

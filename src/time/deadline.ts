@@ -6,7 +6,7 @@
 import { timedOut } from '../diagnostics.js'
 import { TimeoutError } from '../errors.js'
 import { theReactor } from '../reactor.js'
-import type { WheelTimer } from '../timer-queue.js'
+import { isFresh, type WheelTimer } from '../timer-queue.js'
 import { checkDuration } from './check.js'
 
 /**
@@ -21,17 +21,15 @@ export class Deadline implements WheelTimer, Disposable {
   id = -1
   /** @internal */
   drain = -1
-  #begun: number
   #ms: number
-  /** Null once it has passed and nobody had asked for its signal. */
-  #controller: AbortController | null | undefined
+  /** Once it has passed and nobody had asked for its signal: after how many milliseconds. */
+  #controller: AbortController | number | undefined
 
   /** @internal */
   constructor(ms: number) {
-    const reactor = theReactor()
+    const { timers } = theReactor()
     this.#ms = checkDuration('ms', ms)
-    this.#begun = reactor.now()
-    reactor.timers.after(this, ms)
+    timers.noted(this, ms)
   }
 
   /** @internal */
@@ -41,41 +39,37 @@ export class Deadline implements WheelTimer, Disposable {
 
   /** Aborted with a `TimeoutError` when the deadline passes. Made when it is first asked for. */
   get signal(): AbortSignal {
-    const passed = this.#controller === null
-    this.#controller ??= new AbortController()
-    if (passed) Deadline.#abort(this.#controller, this.#ms, this.#begun)
-    return this.#controller.signal
+    const elapsed = this.#controller
+    if (typeof elapsed === 'object') return elapsed.signal
+    const controller = new AbortController()
+    this.#controller = controller
+    if (elapsed !== undefined) Deadline.#abort(controller, this.#ms, elapsed)
+    return controller.signal
   }
 
-  static #abort(controller: AbortController, ms: number, begun: number): void {
-    const elapsed = Math.max(ms, theReactor().now() - begun)
+  static #abort(controller: AbortController, ms: number, elapsed: number): void {
     controller.abort(timedOut(new TimeoutError(`the deadline of ${ms} ms passed`, ms, elapsed)))
   }
 
   /** Starts the time afresh, or another one. False, with no effect, once it has passed or was cancelled. */
   refresh(ms: number = this.#ms): boolean {
-    const isAnother = checkDuration('ms', ms) !== this.#ms
+    if (checkDuration('ms', ms) === this.#ms && isFresh(this)) return true
     if (this.id === -1) return false
-    const reactor = theReactor()
-    this.#begun = reactor.now()
-    if (isAnother) {
-      this.#ms = ms
-      reactor.timers.after(this, ms)
-    } else {
-      reactor.timers.refresh(this)
-    }
+    this.#ms = ms
+    theReactor().timers.noted(this, ms)
     return true
   }
 
   /** Milliseconds left; 0 once it has passed, `Infinity` once it was cancelled. */
   get remaining(): number {
     if (this.expired) return 0
-    return this.id === -1 ? Infinity : Math.max(0, this.#begun + this.#ms - theReactor().now())
+    return this.id === -1 ? Infinity : theReactor().timers.remaining(this)
   }
 
   /** Whether it has passed. */
   get expired(): boolean {
-    return this.#controller === null || this.#controller?.signal.aborted === true
+    const controller = this.#controller
+    return typeof controller === 'object' ? controller.signal.aborted : controller !== undefined
   }
 
   /** It will not pass any more. */
@@ -87,13 +81,14 @@ export class Deadline implements WheelTimer, Disposable {
 
   /** @internal */
   touch(): number {
-    return this.#begun
+    return this.#ms
   }
 
   /** @internal */
-  fire(): void {
-    if (this.#controller) Deadline.#abort(this.#controller, this.#ms, this.#begun)
-    else this.#controller = null
+  fire(id: number): void {
+    const elapsed = theReactor().timers.elapsed(id, this.#ms)
+    if (typeof this.#controller === 'object') Deadline.#abort(this.#controller, this.#ms, elapsed)
+    else this.#controller = elapsed
   }
 
   /** As {@link cancel}. */

@@ -2,8 +2,9 @@
 //!
 //! | word | who writes | invariant |
 //! |---|---|---|
-//! | `TIME` (two words, an f64) | JS | milliseconds: a duration, or with `AT` an instant |
-//! | `STATE` | JS, and core at expiry | see the constants |
+//! | `TIME` (two words, an f64) | JS; core, of `NOTED` | milliseconds: a duration, or with `AT` an instant |
+//! | `STATE` | JS; core at expiry, and of `NOTED` | see the constants |
+//! | the last | JS | links those that are free |
 //!
 //! A start, a cancel and a refresh are writes of these; the timer is then *submitted*, and looked at in the drain: what
 //! counts is what its words say then. The drain stamps the time, so no clock is read per call, and none can be stale: a
@@ -27,6 +28,8 @@ pub const AFTER: u32 = 1;
 pub const AT: u32 = 2;
 /// Has expired: told to JS, which runs it only if it still says so by then.
 pub const EXPIRED: u32 = 3;
+/// As `AFTER`; the drain makes of it an `AT` the instant at which it fires.
+pub const NOTED: u32 = 4;
 
 /// The words of all timers, borrowed for as long as no JavaScript runs.
 #[derive(Clone, Copy)]
@@ -48,6 +51,14 @@ impl<'a> TimerWords<'a> {
 fn time_ms(timer: &[Cell<u32>; STRIDE]) -> f64 {
     let [low, high] = [TIME, TIME + 1].map(|word| u64::from(timer[word].get()));
     f64::from_bits(if cfg!(target_endian = "little") { high << 32 | low } else { low << 32 | high })
+}
+
+fn set_time_ms(timer: &[Cell<u32>; STRIDE], ms: f64) {
+    let bits = ms.to_bits();
+    let [low, high] = [bits as u32, (bits >> 32) as u32];
+    let words = if cfg!(target_endian = "little") { [low, high] } else { [high, low] };
+    timer[TIME].set(words[0]);
+    timer[TIME + 1].set(words[1]);
 }
 
 pub struct Timers {
@@ -87,6 +98,12 @@ impl Timers {
             let deadline_ms = match timer[STATE].get() {
                 AFTER => now_ms + time_ms(timer),
                 AT => time_ms(timer),
+                NOTED => {
+                    let instant = now_ms + time_ms(timer);
+                    set_time_ms(timer, instant);
+                    timer[STATE].set(AT);
+                    instant
+                }
                 _ => {
                     self.wheel.cancel(id);
                     continue;

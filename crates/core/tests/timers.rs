@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use asyncfd_core::clock::Clock;
-use asyncfd_core::timers::{AFTER, AT, EXPIRED, IDLE, STATE, STRIDE, TIME, TimerWords, Timers};
+use asyncfd_core::timers::{AFTER, AT, EXPIRED, IDLE, NOTED, STATE, STRIDE, TIME, TimerWords, Timers};
 use asyncfd_core::wheel::Progress;
 
 struct Harness {
@@ -21,6 +21,11 @@ impl Harness {
 
     fn word(&self, id: u32, word: usize) -> &Cell<u32> {
         &self.words[id as usize * STRIDE + word]
+    }
+
+    fn time(&self, id: u32) -> f64 {
+        let [first, second] = [0, 1].map(|half| self.word(id, TIME + half).get().to_ne_bytes());
+        f64::from_ne_bytes([first, second].concat().try_into().unwrap())
     }
 
     fn submit(&mut self, id: u32, state: u32, time: f64) {
@@ -54,6 +59,21 @@ fn a_duration_counts_from_the_drain_and_an_instant_from_zero() {
     assert_eq!(h.expire_at(1005.0), [0]);
     assert_eq!([h.word(0, STATE).get(), h.word(1, STATE).get()], [EXPIRED; 2]);
     assert!(h.timers.is_empty());
+}
+
+#[test]
+fn a_duration_that_is_noted_becomes_the_instant_at_which_it_fires() {
+    let mut h = Harness::stopped(1000.25);
+    h.submit(0, NOTED, 5.0);
+    assert_eq!((h.word(0, STATE).get(), h.time(0)), (AT, 1005.25));
+    assert_eq!(h.expire_at(1004.0), []);
+    h.submit(0, NOTED, 2.0);
+    assert_eq!(h.time(0), 1006.0);
+    assert_eq!(h.expire_at(1005.25), []);
+    assert_eq!(h.expire_at(1006.0), [0]);
+    assert_eq!((h.word(0, STATE).get(), h.time(0)), (EXPIRED, 1006.0));
+    h.submit(1, NOTED, f64::INFINITY);
+    assert_eq!((h.word(1, STATE).get(), h.time(1)), (AT, f64::INFINITY));
 }
 
 #[test]

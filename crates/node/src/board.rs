@@ -137,6 +137,7 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("AFTER", timers::AFTER as usize),
     ("AT", timers::AT as usize),
     ("HAS_EXPIRED", timers::EXPIRED as usize),
+    ("NOTED", timers::NOTED as usize),
 ];
 
 /// An ArrayBuffer of ours: a strong reference keeps it, and since no user ever holds it nobody can detach it.
