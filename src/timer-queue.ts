@@ -186,7 +186,8 @@ export class TimerQueue {
   }
 
   /** Milliseconds that a running timer that was started by {@link noted} has left. */
-  remaining({ id }: WheelTimer): number {
+  remaining(timer: WheelTimer): number {
+    const { id } = timer
     const time = times[id << (TIMER_SHIFT - 1)]!
     const isDrained = words[(id << TIMER_SHIFT) + board.TIMER_STATE] !== board.NOTED
     return isDrained ? Math.max(0, time - this.#reactor.now()) : time
