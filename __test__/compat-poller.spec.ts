@@ -265,6 +265,20 @@ test('a descriptor that was closed elsewhere: asking throws, and whoever waits i
   t.throws(() => gone.poll(READABLE), { code: 'EBADF' })
 })
 
+test('one that asked for nothing when its number was lost does not ask for another that has its place', async (t) => {
+  const [reader] = pipe(t)
+  const [other] = socketPair(t)
+  const [a, b] = socketPair(t)
+  const { poller } = polling(t, reader)
+  reuse(t, reader, other)
+  watch(t, reader)
+  const fd = watch(t, a)
+  t.throws(() => poller.poll(WRITABLE), { code: 'ENOENT' })
+  const wait = fd.readable()
+  feed(b)
+  t.true((await wait).isReadable)
+})
+
 test('an event of a file whose number is another by now is an error to all, and nothing is uncaught', async (t) => {
   const [reader, writer] = pipe(t)
   const [other, feeder] = pipe(t)

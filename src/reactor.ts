@@ -185,11 +185,12 @@ export class Reactor {
    */
   deregister(registration: Registration, error: Error | (() => Error)): boolean {
     if (registration.isEnded) return false
+    const { slot, generation } = registration
     this.whenEnded?.(registration)
     registration.ended = error
     if (isTracing) trace('fd %d deregistered', registration.fd)
-    const own = this.#functions.deregister(registration.slot, registration.generation) === 1
-    this.#registrations[registration.slot] = undefined
+    const own = this.#functions.deregister(slot, generation) === 1
+    this.#registrations[slot] = undefined
     this.#live--
     const why = () => registration.ended
     for (const entry of registration.matching(-1)) {
@@ -215,7 +216,6 @@ export class Reactor {
 
   /** Has the kernel asked again at the next drain: what is ready then brings a new event. */
   rearm(registration: Registration): void {
-    if (registration.isEnded) return
     const { control } = this.board
     if (control[board.SUBMIT_COUNT] === board.SUBMIT_CAPACITY) this.#native.flush()
     const at = board.SUBMIT + control[board.SUBMIT_COUNT]! * board.SUBMIT_STRIDE

@@ -70,6 +70,9 @@ const IN_CLOSURE = 1 << 11
 const ENDED = 1 << 12
 const INTEREST = LEVEL - 1
 
+/** The number that no registration is given, ever. */
+const NO_GENERATION = 0xffffffff
+
 /** There are as many as there are connections, so it is small: a word for all that is true or false. */
 export class Registration {
   /** There is one. */
@@ -171,9 +174,9 @@ export class Registration {
     return (slots[at + READ_BITS]! | slots[at + WRITE_BITS]!) & mask
   }
 
-  /** Tells it from others that have its slot before and after it. Of one that ended it may be another's. */
+  /** Tells it from others that have its slot before and after it. Of one that ended it is none that any has. */
   get generation(): number {
-    return slots[this.slot * STRIDE + GENERATION]!
+    return this.isEnded ? NO_GENERATION : slots[this.slot * STRIDE + GENERATION]!
   }
 
   get readTick(): number {
