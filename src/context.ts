@@ -36,23 +36,21 @@ let hooked = !ON_NODE || (major >= 24 && FRAME === undefined)
 /** A resource that carries nothing, once one was seen. */
 let bare: AsyncResource | undefined
 
-/** A resource with the context of the caller. */
-function newResource(type: string): AsyncResource {
-  if (!hooked) {
-    try {
-      return new AsyncResource(PROBE, TRIGGER)
-    } catch {
-      hooked = true
-    }
+/** Whether the caller has a context to keep. */
+function isInContext(): boolean {
+  if (hooked) return true
+  try {
+    const resource = new AsyncResource(PROBE, TRIGGER) as unknown as Record<symbol, unknown>
+    return FRAME !== undefined && resource[FRAME] !== undefined
+  } catch {
+    hooked = true
+    return true
   }
-  return new AsyncResource(type)
 }
 
 /** The context of the caller; `type` is what async hooks are told. */
 export function captureContext(type: string): Context {
-  const resource = newResource(type)
-  if (hooked) return resource
-  if (FRAME !== undefined && (resource as unknown as Record<symbol, unknown>)[FRAME] !== undefined) return new AsyncResource(type)
+  if (isInContext()) return new AsyncResource(type)
   bare ??= new AsyncResource(TYPE)
   return null
 }

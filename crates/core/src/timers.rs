@@ -48,17 +48,18 @@ impl<'a> TimerWords<'a> {
     }
 }
 
+/// The places of a time's low and high half: it lies in memory as a double does.
+const HALVES: [usize; 2] = if cfg!(target_endian = "little") { [TIME, TIME + 1] } else { [TIME + 1, TIME] };
+
 fn time_ms(timer: &[Cell<u32>; STRIDE]) -> f64 {
-    let [low, high] = [TIME, TIME + 1].map(|word| u64::from(timer[word].get()));
-    f64::from_bits(if cfg!(target_endian = "little") { high << 32 | low } else { low << 32 | high })
+    let [low, high] = HALVES.map(|word| u64::from(timer[word].get()));
+    f64::from_bits(high << 32 | low)
 }
 
 fn set_time_ms(timer: &[Cell<u32>; STRIDE], ms: f64) {
-    let bits = ms.to_bits();
-    let [low, high] = [bits as u32, (bits >> 32) as u32];
-    let words = if cfg!(target_endian = "little") { [low, high] } else { [high, low] };
-    timer[TIME].set(words[0]);
-    timer[TIME + 1].set(words[1]);
+    let (bits, [low, high]) = (ms.to_bits(), HALVES);
+    timer[low].set(bits as u32);
+    timer[high].set((bits >> 32) as u32);
 }
 
 pub struct Timers {
