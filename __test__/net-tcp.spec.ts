@@ -5,11 +5,11 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { createServer } from 'node:net'
-import { type DiagnosticEvents, reactor } from 'asyncfd'
+import { type DiagnosticEvents, Interest, reactor } from 'asyncfd'
 import { lookupHost, TcpListener, type TcpListenOptions, TcpStream } from 'asyncfd/net'
 import * as sys from 'asyncfd/sys'
 import { sleep } from 'asyncfd/time'
-import { block, isPending, noLeaks, refusedAddress, settled } from './helpers/fixtures.js'
+import { block, feed, isPending, noLeaks, own, pipe, refusedAddress, settled, watch } from './helpers/fixtures.js'
 import test, { type ExecutionContext } from './helpers/test.js'
 
 type T = ExecutionContext<unknown>
@@ -132,6 +132,28 @@ test('a blocked event loop does not make the limit accuse a peer that was there 
     block(20)
     t.false(closing(t, await connecting).closed)
   }
+})
+
+// More than the kernel tells of in two turns is ready before the connection is, and all of it while the event loop is blocked.
+test.serial('nor one that thousands of other descriptors were ready before', async (t) => {
+  const listener = await listen(t)
+  const writers = Array.from({ length: 20 }, () => {
+    const [reader, writer] = pipe(t)
+    // The kernel has no more than 500 duplicates of a file watched.
+    for (let i = 0; i < 400; i++) {
+      const other = watch(t, own(t, sys.dup(reader)))
+      other.subscribe(Interest.READABLE, () => {})
+      other.unref()
+    }
+    return writer
+  })
+  await settled()
+  feed(...writers)
+  // The first that keeps the process alive, so that its limit counts from here.
+  const connecting = TcpStream.connect(listener.localAddress, { timeout: 5 })
+  block(20)
+  t.false(closing(t, await connecting).closed)
+  await settled()
 })
 
 test('a limit, or an abort, that comes after the connection is none of its business', async (t) => {
