@@ -5,7 +5,7 @@
  */
 import { getEventListeners } from 'node:events'
 import { AsyncFd, Interest, reactor, TimeoutError, WouldBlock } from 'asyncfd'
-import { deadline } from 'asyncfd/time'
+import { deadline, timeout } from 'asyncfd/time'
 import { block, drain, feed, isPending, noLeaks, pipe, settled, take, turns, watch } from './helpers/fixtures.js'
 import test from './helpers/test.js'
 
@@ -77,6 +77,24 @@ test.serial('what keeps the event loop from its turn just after a limit was set 
   await settled()
   t.false(limit.expired)
 })
+
+test.serial(
+  'timeout(): what came in time while the event loop was blocked wins, through as many promises as it takes',
+  async (t) => {
+    const [reader, writer] = pipe(t)
+    const fd = watch(t, reader)
+    await settled()
+    const work = async () => {
+      const guard = await fd.readable()
+      await null
+      return guard.isReadable
+    }
+    const limited = timeout(20, work().then(Boolean))
+    feed(writer)
+    block(60)
+    t.true(await limited)
+  },
+)
 
 test('an expiry loses no readiness of another wait', async (t) => {
   const [reader, writer] = pipe(t)

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setImmediate } from 'node:timers'
 import { timedOut } from '../diagnostics.js'
 import { invalidArgType, stackless, TimeoutError } from '../errors.js'
 import { theReactor } from '../reactor.js'
@@ -21,6 +22,7 @@ export type Work<R> = PromiseLike<R> | ((signal: AbortSignal) => PromiseLike<R>)
 class Limit<R> extends BaseTimer {
   #reject!: (error: Error) => void
   #controller: AbortController | undefined
+  #isOver = false
 
   /** The error is made before the limit is armed, so that its stack is the caller's. */
   constructor(
@@ -45,22 +47,32 @@ class Limit<R> extends BaseTimer {
       // The loser's rejection ends here, whenever it comes.
       Promise.resolve(running).then(
         (value) => {
-          timers.cancel(this)
+          this.end()
           resolve(value)
         },
         (error) => {
-          timers.cancel(this)
+          this.end()
           reject(error)
         },
       )
     })
   }
 
+  private end(): void {
+    this.#isOver = true
+    theReactor().timers.cancel(this)
+  }
+
   fire(): void {
-    this.error.elapsed = Math.max(this.error.timeout, theReactor().now() - this.begun)
-    timedOut(this.error)
-    this.#controller?.abort(this.error)
-    this.#reject(this.error)
+    const elapsed = Math.max(this.error.timeout, theReactor().now() - this.begun)
+    // What was over in time, while the event loop was blocked, has its turn to say so.
+    setImmediate(() => {
+      if (this.#isOver) return
+      this.error.elapsed = elapsed
+      timedOut(this.error)
+      this.#controller?.abort(this.error)
+      this.#reject(this.error)
+    })
   }
 }
 
@@ -75,7 +87,8 @@ function limited<R>(begun: number, deadline: number, work: Work<R>, caller: (...
 }
 
 /**
- * Waits for `work` for at most `ms` milliseconds. Work that is settled already wins over a limit of 0. When time is up it
+ * Waits for `work` for at most `ms` milliseconds. Work that is settled already wins over a limit of 0, and work that was over in time over
+ * one that passed while the event loop was blocked. When time is up it
  * rejects with `TimeoutError`, which is also the reason of the signal; what the work does later is ignored.
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; what `work` throws
