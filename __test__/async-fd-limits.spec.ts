@@ -96,6 +96,30 @@ test.serial(
   },
 )
 
+// A thread that may not ask for a turn before the immediates have run may have looked before they did.
+test.serial('nor does it count that the event loop is busy with something else in between', async (t) => {
+  const [reader, writer] = pipe(t)
+  const fd = watch(t, reader)
+  const work = async () => {
+    const guard = await fd.readable()
+    drain(reader)
+    guard.clearReady()
+    return 'done'
+  }
+  await settled()
+  for (let round = 0; round < 8; round++) {
+    const limited = timeout(5, work())
+    if (round % 2 === 0) {
+      setImmediate(() => block(10))
+      setTimeout(() => block(10))
+    }
+    feed(writer)
+    block(12)
+    t.is(await limited, 'done')
+  }
+  await settled()
+})
+
 test('an expiry loses no readiness of another wait', async (t) => {
   const [reader, writer] = pipe(t)
   const fd = watch(t, reader)

@@ -36,7 +36,9 @@ export const FREE = 18448
 export const BLOCKS = 32
 export const BLOCK_BYTES = 131072
 export const ENDED_AT = 18480
-const CONTROL_WORDS = 18482
+export const LOOKS = 18482
+export const LOOKED = 18483
+const CONTROL_WORDS = 18484
 
 // How a dispatch ended.
 export const THREW = 1
@@ -98,6 +100,8 @@ export const LAYOUT: Readonly<Record<string, number>> = {
   FREE_COUNT,
   STAMPED,
   ENDED_AT,
+  LOOKS,
+  LOOKED,
   WOKEN,
   WOKEN_STRIDE,
   SUBMIT,

@@ -342,13 +342,11 @@ export class Reactor {
       this.#parked.clear()
       this.#fireQueue()
     }
-    for (const resolve of this.#turns.splice(0)) {
-      this.release(1)
-      resolve()
-    }
     for (;;) {
       this.#until = 0
-      if (!this.#dispatchWoken() || !this.#dispatchExpired() || control[board.EAGER] === 0) return
+      if (!this.#dispatchWoken()) return
+      if (this.#looks.length > 0) this.#tellLooked()
+      if (!this.#dispatchExpired() || control[board.EAGER] === 0) return
       this.#functions.collectAgain()
       if (control[board.WOKEN_CURSOR] === control[board.WOKEN_COUNT]) return
     }
@@ -446,17 +444,47 @@ export class Reactor {
     return this.#native.nextTimer()
   }
 
-  /** Resolves once a turn has run; until then it keeps the process alive. */
-  turn(): Promise<void> {
+  /** Resolves once all that the kernel had ready at the time of the call has been told; until then it keeps the process alive. */
+  look(): Promise<void> {
     return new Promise((resolve) => {
-      this.#turns.push(resolve)
-      this.board.control[board.PARKED] = 1
+      this.#looks.push(resolve)
+      this.board.control[board.LOOKS]!++
       this.hold(1)
       this.#native.flush()
     })
   }
 
-  readonly #turns: (() => void)[] = []
+  /** What of {@link look} is not over. */
+  readonly #looks: (() => void)[] = []
+
+  #tellLooked(): void {
+    const { control } = this.board
+    const pending = (control[board.LOOKS]! - control[board.LOOKED]!) >>> 0
+    for (const resolve of this.#looks.splice(0, this.#looks.length - pending)) {
+      this.release(1)
+      resolve()
+    }
+  }
+
+  /**
+   * Calls `late`, of a limit that has passed, once what came in time has had its turn to say so, whatever kept the event loop, or the
+   * driver, from it.
+   */
+  afterGrace(late: () => void): void {
+    this.#graces++
+    const over = () => {
+      this.#graces--
+      late()
+    }
+    void this.look().then(() => setImmediate(over))
+  }
+
+  #graces = 0
+
+  /** Whether a limit has passed that nobody has been told of. */
+  get hasGrace(): boolean {
+    return this.#graces > 0
+  }
 
   /**
    * What the native side calls. What a listener throws is uncaught: it is reported by the native side, which then calls

@@ -108,9 +108,7 @@ export class Limit extends BaseTimer {
     const now = theReactor().now()
     if (this.#phase === 'total') {
       // What the loop was kept from gets its time, and no more.
-      void theReactor()
-        .turn()
-        .then(() => this.end())
+      theReactor().afterGrace(() => this.end())
       return
     }
     const moves = this.moves()

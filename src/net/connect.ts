@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setImmediate } from 'node:timers'
 import { type StopDeadline, startDeadline } from '../deadline.js'
 import { connecting } from '../diagnostics.js'
 import { type AsyncFdError, systemError } from '../errors.js'
@@ -67,13 +66,12 @@ export function rest({ signal, timeout }: WaitOptions, begun: number): WaitOptio
 
 /**
  * Rejects when the limits of `options` are reached before `work` is over, and then calls `giveUp`, as when `work` fails. What was
- * over in time, while the event loop was blocked, has its turn to say so; and as many as it takes where `isReady` says that it will.
+ * over in time, while the event loop was blocked, has its turn to say so.
  */
 export function within<R>(
   work: Promise<R>,
   { signal, timeout = Infinity }: WaitOptions,
   giveUp: () => void = () => {},
-  isReady: () => boolean = () => false,
 ): Promise<R> {
   if (signal === undefined && timeout === Infinity) return work
   return new Promise((resolve, reject) => {
@@ -98,15 +96,9 @@ export function within<R>(
       return
     }
     const expire = (elapsed: number) => {
-      const late = () => {
-        if (isOver) return
-        // The thread of the threaded driver may have looked before, and not have been run since.
-        if (isReady()) expire(elapsed)
-        else fail(expired(timeout, elapsed))
-      }
-      void theReactor()
-        .turn()
-        .then(() => setImmediate(late))
+      theReactor().afterGrace(() => {
+        if (!isOver) fail(expired(timeout, elapsed))
+      })
     }
     try {
       limits = new Limits({ signal, timeout }, (_, elapsed) => expire(elapsed), fail)
@@ -123,7 +115,6 @@ export function within<R>(
 export interface Attempts<S> {
   /** The first that is connected; the others are ended. Rejects with the error of the one address, or an AggregateError of all. */
   readonly first: Promise<S>
-  readonly running: ReadonlySet<Attempt<S>>
   /** Gives all of them up: nothing comes of {@link first} any more. */
   end(): void
 }
@@ -194,19 +185,15 @@ export function tryAll<S>(
     }
     next()
   })
-  return { first, running, end }
+  return { first, end }
 }
 
-/**
- * Connects to the first of `addresses` that answers, within limits: rejects also with `TimeoutError` and `signal.reason`. `isReady`: whether the
- * kernel says, now, what became of an attempt.
- */
+/** Connects to the first of `addresses` that answers, within limits: rejects also with `TimeoutError` and `signal.reason`. */
 export function connectToAny<S>(
   addresses: readonly InetAddress[],
   start: (address: InetAddress) => Attempt<S>,
-  isReady: (stream: S) => boolean,
   options: WaitOptions,
 ): Promise<S> {
-  const { first, running, end } = tryAll(addresses, start)
-  return within(first, options, end, () => [...running].some(({ stream }) => isReady(stream)))
+  const { first, end } = tryAll(addresses, start)
+  return within(first, options, end)
 }

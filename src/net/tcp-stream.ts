@@ -121,11 +121,10 @@ export class TcpStream extends Async<number> {
     lookup: Lookup | undefined,
   ): Promise<TcpStream> {
     limits.signal?.throwIfAborted()
-    const isReady = (stream: TcpStream) => stream.port.probe(Interest.WRITABLE)
-    if (to.known !== null) return connectToAny([to.known], start, isReady, limits)
+    if (to.known !== null) return connectToAny([to.known], start, limits)
     const begun = theReactor().now()
     const addresses = await within(resolve(to, lookup), limits)
-    return connectToAny(addresses, start, isReady, rest(limits, begun))
+    return connectToAny(addresses, start, rest(limits, begun))
   }
 
   /** The address of this end. @throws AsyncFdError `ERR_ASYNCFD_CLOSED` */

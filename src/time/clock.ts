@@ -79,8 +79,10 @@ async function step(target: number): Promise<void> {
     let instant = Math.max(Math.min(next ?? target, target), from)
     if (instant === from && still++ > STILL_ROUNDS) instant = Math.min(from + 1 / TICKS_PER_MS, target)
     reactor.pauseClock(instant)
-    await reactor.turn()
-    await setImmediate()
+    do {
+      await reactor.look()
+      await setImmediate()
+    } while (reactor.hasGrace)
     if (instant < target) continue
     const later = reactor.nextTimer()
     if (later === null || later > target || still > STILL_ROUNDS) return

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setImmediate } from 'node:timers'
 import { timedOut } from '../diagnostics.js'
 import { invalidArgType, stackless, TimeoutError } from '../errors.js'
 import { theReactor } from '../reactor.js'
@@ -65,8 +64,7 @@ class Limit<R> extends BaseTimer {
 
   fire(): void {
     const elapsed = Math.max(this.error.timeout, theReactor().now() - this.begun)
-    // What was over in time, while the event loop was blocked, has its turn to say so.
-    setImmediate(() => {
+    theReactor().afterGrace(() => {
       if (this.#isOver) return
       this.error.elapsed = elapsed
       timedOut(this.error)

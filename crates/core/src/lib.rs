@@ -10,6 +10,7 @@ pub mod clock;
 pub mod collector;
 pub mod error;
 pub mod interest;
+pub mod look;
 pub mod ops;
 mod owners;
 pub mod probe;

@@ -11,7 +11,7 @@
 //! | `REFS` | JS | whether anything pending keeps the process alive |
 //! | `REFD` | native | 1 while the driver's handle holds the loop; JS crosses over only when it is 0 |
 //! | `ITERATION` | native | changes at least once per iteration of the event loop |
-//! | `PARKED` | JS | not 0: dispatch has work of its own in the next turn |
+//! | `PARKED` | JS, and native with `LOOKED` | not 0: dispatch has work of its own in the next turn |
 //! | `SUPERSEDED` | native, by `register` | 1 + the slot that lost its number to the new registration, or 0 |
 //! | `TIMER_COUNT` | JS appends, native sets 0 | entries of the ring of submitted timers |
 //! | `EXPIRED_COUNT` | native | entries of the ring of expired timers that this batch has |
@@ -21,6 +21,8 @@
 //! | `WOKEN..` | native | the woken ring: slot, generation, bits; with `READ_OP` for bits, what became of a read: bytes or `-errno`, and the block |
 //! | `STAMPED` | JS sets 1, native sets 0 | 1: JS wants to know when this iteration ends |
 //! | `ENDED_AT` (two words, an f64) | native | when the one ended for which that was last set: milliseconds of the timers' clock |
+//! | `LOOKS` | JS | looks at the kernel that were asked for |
+//! | `LOOKED` | native | of them, those whose findings are all in this batch or in earlier ones |
 //! | `FREE_COUNT`, `FREE..` | both | the blocks of the pool that are not in use; the last is the next to be taken |
 //! | `SUBMIT..` | JS | the submission ring: slot, generation to arm again |
 //! | `TIMER..` | JS | the ring of submitted timers |
@@ -78,7 +80,9 @@ const BLOCKS: usize = 32;
 const BLOCK_BYTES: usize = 128 * 1024;
 /// At an even word, so that it is a double of JavaScript's.
 const ENDED_AT: usize = (FREE + BLOCKS).next_multiple_of(2);
-const CONTROL_WORDS: usize = ENDED_AT + 2;
+const LOOKS: usize = ENDED_AT + 2;
+const LOOKED: usize = LOOKS + 1;
+const CONTROL_WORDS: usize = LOOKED + 1;
 /// The result that has JavaScript attempt a read itself.
 const ATTEMPT: i32 = i32::MIN;
 /// No block.
@@ -106,6 +110,8 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("FREE_COUNT", FREE_COUNT),
     ("STAMPED", STAMPED),
     ("ENDED_AT", ENDED_AT),
+    ("LOOKS", LOOKS),
+    ("LOOKED", LOOKED),
     ("WOKEN", WOKEN),
     ("WOKEN_STRIDE", WOKEN_STRIDE),
     ("SUBMIT", SUBMIT),
@@ -379,6 +385,18 @@ impl Board {
                 self.word(ENDED_AT + word).set(half);
             }
         }
+    }
+
+    /// How many looks were asked for, if that is more than were had.
+    pub fn wanted_look(&self) -> Option<u32> {
+        let asked = self.word(LOOKS).get();
+        (asked != self.word(LOOKED).get()).then_some(asked)
+    }
+
+    /// What was ready when so many looks had been asked for is all told: dispatch has somebody to tell that.
+    pub fn set_looked(&self, number: u32) {
+        self.word(LOOKED).set(number);
+        self.word(PARKED).set(1);
     }
 
     pub fn set_eager(&self, eager: bool) {

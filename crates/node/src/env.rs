@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use asyncfd_core::collector::{Buffer, Event};
+use asyncfd_core::look::Look;
 use asyncfd_core::reactor::Reactor;
 use asyncfd_core::timers::Timers;
 use asyncfd_core::wheel::Progress;
@@ -40,6 +41,11 @@ pub struct EnvState {
     collected: RefCell<(Buffer, Vec<Event>)>,
     /// How many of the collected events have been delivered.
     delivered: Cell<usize>,
+    /// The look that is under way; that of the threaded driver is the thread's.
+    look: Cell<Option<Look>>,
+    looking: Cell<bool>,
+    /// The number of one that is over, as long as what it found is not all delivered.
+    looked: Cell<Option<u32>>,
     streak: Streak,
     pub turns: Cell<u64>,
     pub dispatches: Cell<u64>,
@@ -105,6 +111,9 @@ impl EnvState {
             paused: Cell::new(false),
             collected: RefCell::default(),
             delivered: Cell::new(0),
+            look: Cell::new(None),
+            looking: Cell::new(false),
+            looked: Cell::new(None),
             streak: Streak::default(),
             turns: Cell::new(0),
             dispatches: Cell::new(0),
@@ -236,10 +245,21 @@ impl EnvState {
                 if collected == Some(Ok(true)) {
                     self.timers.borrow_mut().alarmed();
                 }
+                if let Some(mut look) = self.look.take() {
+                    if look.is_over(events.len()) {
+                        self.looked.set(Some(look.number));
+                    } else {
+                        self.look.set(Some(look));
+                    }
+                }
             }
             Some(Driver::Threaded(driver)) => {
-                if driver.take(events) {
+                let (alarm, looked) = driver.take(events);
+                if alarm {
                     self.timers.borrow_mut().alarmed();
+                }
+                if looked.is_some() {
+                    self.looked.set(looked);
                 }
             }
             None => return,
@@ -262,6 +282,12 @@ impl EnvState {
             })
         });
         self.delivered.set(self.delivered.get() + count.unwrap_or(events.len()));
+        if !self.undelivered()
+            && let Some(number) = self.looked.take()
+        {
+            self.looking.set(false);
+            self.board.set_looked(number);
+        }
     }
 
     /// Whether collected events have not been delivered.
@@ -391,7 +417,18 @@ impl EnvState {
                 driver.hold(hold);
                 self.board.set_refd(hold);
             }
-            if self.board.has_work() || self.expiring.get() || self.undelivered() {
+            if !self.looking.get()
+                && let Some(number) = self.board.wanted_look()
+            {
+                self.looking.set(true);
+                let look = Look::new(number, self.with_reactor(|reactor| reactor.len()).unwrap_or(0));
+                match driver {
+                    Driver::Embedded(_) => self.look.set(Some(look)),
+                    Driver::Threaded(driver) => driver.look(look),
+                }
+            }
+            if self.board.has_work() || self.expiring.get() || self.undelivered() || self.look.get().is_some()
+            {
                 driver.wake();
             } else {
                 driver.rest();

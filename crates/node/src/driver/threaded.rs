@@ -12,8 +12,10 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use asyncfd_core::collector::{Buffer, Collector, Event};
+use asyncfd_core::look::Look;
 use napi::sys;
 
 use crate::env::EnvState;
@@ -43,6 +45,10 @@ struct HandOver {
     alarm: bool,
     /// A turn is wanted though the kernel has nothing to tell.
     asked: bool,
+    /// A look that is wanted.
+    look: Option<Look>,
+    /// The number of the last one that is over: what it found is among the events, or was taken before.
+    looked: Option<u32>,
     /// No turn may be asked for now.
     held: bool,
     stop: bool,
@@ -177,17 +183,23 @@ impl Threaded {
     /// Whether something waits to be taken: the thread asked for one turn, which may have had no time for it.
     pub fn has_untaken(&self) -> bool {
         let hand_over = self.shared.lock();
-        !hand_over.events.is_empty() || hand_over.alarm
+        !hand_over.events.is_empty() || hand_over.alarm || hand_over.looked.is_some()
     }
 
-    /// Takes what the thread collected and lets it collect again. Says whether the alarm went off.
-    pub fn take(&self, events: &mut Vec<Event>) -> bool {
+    /// Has the thread look at what is ready from now on. What it has collected, and not handed over, may be older.
+    pub fn look(&self, look: Look) {
+        self.shared.lock().look = Some(look);
+        self.shared.collector.wake();
+    }
+
+    /// Takes what the thread collected and lets it collect again. Says whether the alarm went off, and which look is over.
+    pub fn take(&self, events: &mut Vec<Event>) -> (bool, Option<u32>) {
         let mut hand_over = self.shared.lock();
         std::mem::swap(&mut hand_over.events, events);
-        let alarm = std::mem::take(&mut hand_over.alarm);
+        let taken = (std::mem::take(&mut hand_over.alarm), hand_over.looked.take());
         drop(hand_over);
         self.shared.taken.notify_one();
-        alarm
+        taken
     }
 
     pub fn close(self) {
@@ -207,15 +219,23 @@ impl Threaded {
 /// The thread: collect, hand over, fire, wait until taken.
 fn wait(shared: &Shared, function: &Function) {
     let (mut buffer, mut events) = (Buffer::default(), Vec::new());
+    let mut look: Option<Look> = None;
     loop {
+        let timeout = look.map(|_| Duration::ZERO);
         // Without the poller there is nothing left to wait for.
-        let Ok(alarm) = shared.collector.collect(&mut buffer, &mut events, None) else { return };
+        let Ok(alarm) = shared.collector.collect(&mut buffer, &mut events, timeout) else { return };
         let mut hand_over = shared.lock();
         if hand_over.stop {
             return;
         }
         hand_over.alarm |= alarm;
-        if !std::mem::take(&mut hand_over.asked) && !alarm && events.is_empty() {
+        let over = look.take_if(|look| look.is_over(events.len()));
+        if let Some(Look { number, .. }) = over {
+            hand_over.looked = Some(number);
+        }
+        // One that was wanted after this collection had begun begins with the next.
+        look = look.or_else(|| hand_over.look.take());
+        if !std::mem::take(&mut hand_over.asked) && !alarm && events.is_empty() && over.is_none() {
             continue;
         }
         hand_over.events.append(&mut events);
