@@ -13,6 +13,7 @@ import { isTracing, trace } from './diagnostics.js'
 import { outsideDomains } from './domains.js'
 import { chooseDriver, chooseOneshot, type DriverName, ON_DENO, ON_NODE } from './driver.js'
 import { ErrorCode, errnoName, stateError, systemError } from './errors.js'
+import { Grace } from './grace.js'
 import { type NativeFunctions, type NativeReactor, native } from './native.js'
 import { type Entry, type Parked, Registration } from './registration.js'
 import { AHEAD, TimerQueue } from './timer-queue.js'
@@ -87,6 +88,7 @@ export class Reactor {
   readonly #clock = later.performance()
   readonly board = new Board()
   readonly timers = new TimerQueue(this)
+  readonly grace = new Grace(this, () => this.#native.flush())
   /** The instant at which the clock stands still, or null while it runs. */
   #pausedAt: number | null = null
   /** Milliseconds that the clock has ahead of `performance.now()`, or less than 0, since it was stopped. */
@@ -345,7 +347,7 @@ export class Reactor {
     for (;;) {
       this.#until = 0
       if (!this.#dispatchWoken()) return
-      if (this.#looks.length > 0) this.#tellLooked()
+      this.grace.told()
       if (!this.#dispatchExpired() || control[board.EAGER] === 0) return
       this.#functions.collectAgain()
       if (control[board.WOKEN_CURSOR] === control[board.WOKEN_COUNT]) return
@@ -442,48 +444,6 @@ export class Reactor {
     if (control[board.EXPIRED_CURSOR]! < control[board.EXPIRED_COUNT]!) return this.now()
     this.#native.flush()
     return this.#native.nextTimer()
-  }
-
-  /** Resolves once all that the kernel had ready at the time of the call has been told; until then it keeps the process alive. */
-  look(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#looks.push(resolve)
-      this.board.control[board.LOOKS]!++
-      this.hold(1)
-      this.#native.flush()
-    })
-  }
-
-  /** What of {@link look} is not over. */
-  readonly #looks: (() => void)[] = []
-
-  #tellLooked(): void {
-    const { control } = this.board
-    const pending = (control[board.LOOKS]! - control[board.LOOKED]!) >>> 0
-    for (const resolve of this.#looks.splice(0, this.#looks.length - pending)) {
-      this.release(1)
-      resolve()
-    }
-  }
-
-  /**
-   * Calls `late`, of a limit that has passed, once what came in time has had its turn to say so, whatever kept the event loop, or the
-   * driver, from it.
-   */
-  afterGrace(late: () => void): void {
-    this.#graces++
-    const over = () => {
-      this.#graces--
-      late()
-    }
-    void this.look().then(() => setImmediate(over))
-  }
-
-  #graces = 0
-
-  /** Whether a limit has passed that nobody has been told of. */
-  get hasGrace(): boolean {
-    return this.#graces > 0
   }
 
   /**

@@ -108,7 +108,7 @@ export class Limit extends BaseTimer {
     const now = theReactor().now()
     if (this.#phase === 'total') {
       // What the loop was kept from gets its time, and no more.
-      theReactor().afterGrace(() => this.end())
+      theReactor().grace.before(() => this.end())
       return
     }
     const moves = this.moves()

@@ -96,7 +96,7 @@ export function within<R>(
       return
     }
     const expire = (elapsed: number) => {
-      theReactor().afterGrace(() => {
+      theReactor().grace.before(() => {
         if (!isOver) fail(expired(timeout, elapsed))
       })
     }

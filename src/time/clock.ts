@@ -80,9 +80,9 @@ async function step(target: number): Promise<void> {
     if (instant === from && still++ > STILL_ROUNDS) instant = Math.min(from + 1 / TICKS_PER_MS, target)
     reactor.pauseClock(instant)
     do {
-      await reactor.look()
+      await reactor.grace.look()
       await setImmediate()
-    } while (reactor.hasGrace)
+    } while (reactor.grace.isRunning)
     if (instant < target) continue
     const later = reactor.nextTimer()
     if (later === null || later > target || still > STILL_ROUNDS) return

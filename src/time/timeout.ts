@@ -64,7 +64,7 @@ class Limit<R> extends BaseTimer {
 
   fire(): void {
     const elapsed = Math.max(this.error.timeout, theReactor().now() - this.begun)
-    theReactor().afterGrace(() => {
+    theReactor().grace.before(() => {
       if (this.#isOver) return
       this.error.elapsed = elapsed
       timedOut(this.error)
