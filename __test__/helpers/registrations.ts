@@ -80,6 +80,9 @@ export async function manyRegistrations(
 ): Promise<Sample[]> {
   const [reader, writer] = sys.pipe()
   sys.write(writer, Buffer.from('x')) // so that each registration has an event on its way when it ends
+  const first = new AsyncFd(reader)
+  await first.readable() // so that the driver's thread has its name by now
+  first.close()
   const taken: Sample[] = []
   const every = Math.max(1, Math.floor(count / samples))
   try {

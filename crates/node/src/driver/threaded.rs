@@ -233,8 +233,11 @@ fn wait(shared: &Shared, function: &Function) {
         if let Some(Look { number, .. }) = over {
             hand_over.looked = Some(number);
         }
-        // One that was wanted after this collection had begun begins with the next.
+        // One that was wanted after this collection had begun begins with the next, which asks for the turn.
         look = look.or_else(|| hand_over.look.take());
+        if look.is_some() && over.is_none() && events.is_empty() {
+            continue;
+        }
         if !std::mem::take(&mut hand_over.asked) && !alarm && events.is_empty() && over.is_none() {
             continue;
         }
