@@ -93,6 +93,7 @@ test.serial(
     feed(writer)
     block(60)
     t.true(await limited)
+    await settled()
   },
 )
 

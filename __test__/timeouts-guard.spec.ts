@@ -464,9 +464,8 @@ if (ON_NODE) {
     const before = reactor.metrics().turns
     await pass(1000, 10)
     t.is(fate.phase, undefined)
-    // A thread takes up to two turns for a step of stopped time: one for what is due, one for what it looks for.
     t.true(
-      reactor.metrics().turns - before < (reactor.driver === 'threaded' ? 2000 : 1000),
+      reactor.metrics().turns - before < 1000,
       `${reactor.metrics().turns - before}: it looks now and then, not all the time`,
     )
   })

@@ -78,11 +78,15 @@ async function step(target: number): Promise<void> {
     const next = reactor.nextTimer()
     let instant = Math.max(Math.min(next ?? target, target), from)
     if (instant === from && still++ > STILL_ROUNDS) instant = Math.min(from + 1 / TICKS_PER_MS, target)
+    // Asked before the time is set: the look's turn is that of what is due as well.
+    let told = reactor.grace.look()
     reactor.pauseClock(instant)
-    do {
-      await reactor.grace.look()
+    for (;;) {
+      await told
       await setImmediate()
-    } while (reactor.grace.isRunning)
+      if (!reactor.grace.isRunning) break
+      told = reactor.grace.look()
+    }
     if (instant < target) continue
     const later = reactor.nextTimer()
     if (later === null || later > target || still > STILL_ROUNDS) return

@@ -86,8 +86,8 @@ function limited<R>(begun: number, deadline: number, work: Work<R>, caller: (...
 
 /**
  * Waits for `work` for at most `ms` milliseconds. Work that is settled already wins over a limit of 0, and work that was over in time over
- * one that passed while the event loop was blocked. When time is up it
- * rejects with `TimeoutError`, which is also the reason of the signal; what the work does later is ignored.
+ * one that passed while the event loop was blocked. When time is up it rejects with `TimeoutError`, which is also the reason of the signal;
+ * what the work does later is ignored.
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; what `work` throws
  * @example

@@ -36,16 +36,12 @@ pub struct EnvState {
     in_turn: Cell<bool>,
     /// The last expiry ran out of budget.
     expiring: Cell<bool>,
-    /// A nested loop asked for a turn: the embedded driver's watching is paused until the turn ends.
+    /// A nested loop asked for a turn: the driver asks for no other until the turn ends.
     paused: Cell<bool>,
     collected: RefCell<(Buffer, Vec<Event>)>,
     /// How many of the collected events have been delivered.
     delivered: Cell<usize>,
-    /// The look that is under way; that of the threaded driver is the thread's.
-    look: Cell<Option<Look>>,
-    looking: Cell<bool>,
-    /// The number of one that is over, as long as what it found is not all delivered.
-    looked: Cell<Option<u32>>,
+    looking: Cell<Looking>,
     streak: Streak,
     pub turns: Cell<u64>,
     pub dispatches: Cell<u64>,
@@ -64,6 +60,18 @@ enum Outcome {
     Threw,
     /// No JavaScript runs any more.
     Ending,
+}
+
+/// How far the look is that JavaScript asked for.
+#[derive(Clone, Copy)]
+enum Looking {
+    Idle,
+    /// Under way; each collection of a turn is a part of it.
+    Here(Look),
+    /// Under way in the driver's thread, which asks for a turn when it is over.
+    Elsewhere,
+    /// Over, that of this number; what it found is not all delivered.
+    Over(u32),
 }
 
 /// Where the reactor is driven from.
@@ -111,9 +119,7 @@ impl EnvState {
             paused: Cell::new(false),
             collected: RefCell::default(),
             delivered: Cell::new(0),
-            look: Cell::new(None),
-            looking: Cell::new(false),
-            looked: Cell::new(None),
+            looking: Cell::new(Looking::Idle),
             streak: Streak::default(),
             turns: Cell::new(0),
             dispatches: Cell::new(0),
@@ -154,11 +160,10 @@ impl EnvState {
     pub fn turn(&self) {
         if self.in_turn.replace(true) {
             // A nested loop inside a listener. Refused before collecting: an edge collected and dropped is lost.
-            if let Some(Driver::Embedded(driver)) = &*self.driver.borrow()
-                && !self.paused.replace(true)
+            if !self.paused.replace(true)
+                && let Some(driver) = &*self.driver.borrow()
             {
-                driver.pause(true);
-                driver.rest();
+                driver.pause();
             }
             return;
         }
@@ -208,6 +213,7 @@ impl EnvState {
             }
         }
         self.streak.end();
+        self.resume();
         self.settle();
         if behind
             && let Some(driver) = &*self.driver.borrow()
@@ -245,12 +251,9 @@ impl EnvState {
                 if collected == Some(Ok(true)) {
                     self.timers.borrow_mut().alarmed();
                 }
-                if let Some(mut look) = self.look.take() {
-                    if look.is_over(events.len()) {
-                        self.looked.set(Some(look.number));
-                    } else {
-                        self.look.set(Some(look));
-                    }
+                if let Looking::Here(mut look) = self.looking.get() {
+                    let over = look.is_over(events.len());
+                    self.looking.set(if over { Looking::Over(look.number) } else { Looking::Here(look) });
                 }
             }
             Some(Driver::Threaded(driver)) => {
@@ -258,8 +261,8 @@ impl EnvState {
                 if alarm {
                     self.timers.borrow_mut().alarmed();
                 }
-                if looked.is_some() {
-                    self.looked.set(looked);
+                if let Some(number) = looked {
+                    self.looking.set(Looking::Over(number));
                 }
             }
             None => return,
@@ -283,9 +286,9 @@ impl EnvState {
         });
         self.delivered.set(self.delivered.get() + count.unwrap_or(events.len()));
         if !self.undelivered()
-            && let Some(number) = self.looked.take()
+            && let Looking::Over(number) = self.looking.get()
         {
-            self.looking.set(false);
+            self.looking.set(Looking::Idle);
             self.board.set_looked(number);
         }
     }
@@ -401,38 +404,58 @@ impl EnvState {
         }
     }
 
-    /// Drains the submission rings, sets the alarm for the next timer, brings the hold on the loop up to date, and asks for another turn while work is left.
+    /// Drains the submission rings, has the driver look if that is wanted, sets the alarm for the next timer, brings the hold on the
+    /// loop up to date, and asks for another turn while work is left.
     pub fn settle(&self) {
         self.drain();
-        // While timers are due anyway the next turn is asked for below: an alarm for them would be a system call in vain.
-        if !self.expiring.get()
-            && let Some(nanos) = self.timers.borrow_mut().alarm()
-        {
-            // A clock that reaches as far as the alarm's cannot refuse a time.
-            self.with_reactor(|reactor| reactor.set_alarm(nanos));
-        }
         if let Some(driver) = &*self.driver.borrow() {
+            self.seek(driver);
             let hold = self.board.wants_ref();
             if hold != self.board.is_refd() {
                 driver.hold(hold);
                 self.board.set_refd(hold);
             }
-            if !self.looking.get()
-                && let Some(number) = self.board.wanted_look()
-            {
-                self.looking.set(true);
-                let look = Look::new(number, self.with_reactor(|reactor| reactor.len()).unwrap_or(0));
-                match driver {
-                    Driver::Embedded(_) => self.look.set(Some(look)),
-                    Driver::Threaded(driver) => driver.look(look),
+            match self.looking.get() {
+                _ if self.paused.get() => {}
+                Looking::Here(_) => driver.wake(),
+                // Its end asks.
+                Looking::Elsewhere => {}
+                _ if self.board.has_work() || self.expiring.get() || self.undelivered() => driver.wake(),
+                _ => driver.rest(),
+            }
+        }
+        // A turn that comes anyway expires what is due: an alarm for that would be a system call, or another turn, in vain.
+        if !self.expiring.get()
+            && matches!(self.looking.get(), Looking::Idle)
+            && let Some(nanos) = self.timers.borrow_mut().alarm()
+        {
+            // A clock that reaches as far as the alarm's cannot refuse a time.
+            self.with_reactor(|reactor| reactor.set_alarm(nanos));
+        }
+    }
+
+    /// The turn that refused others is over, or about to be.
+    fn resume(&self) {
+        if self.paused.replace(false)
+            && let Some(driver) = &*self.driver.borrow()
+        {
+            driver.resume();
+        }
+    }
+
+    /// Begins the look that JavaScript asks for, unless one is under way.
+    fn seek(&self, driver: &Driver) {
+        if let Looking::Idle = self.looking.get()
+            && let Some(number) = self.board.wanted_look()
+        {
+            let look = Look::new(number, self.with_reactor(|reactor| reactor.len()).unwrap_or(0));
+            self.looking.set(match driver {
+                Driver::Embedded(_) => Looking::Here(look),
+                Driver::Threaded(driver) => {
+                    driver.look(look);
+                    Looking::Elsewhere
                 }
-            }
-            if self.board.has_work() || self.expiring.get() || self.undelivered() || self.look.get().is_some()
-            {
-                driver.wake();
-            } else {
-                driver.rest();
-            }
+            });
         }
     }
 
@@ -474,11 +497,7 @@ struct TurnGuard<'a>(&'a EnvState);
 impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
         self.0.in_turn.set(false);
-        if self.0.paused.replace(false)
-            && let Some(Driver::Embedded(driver)) = &*self.0.driver.borrow()
-        {
-            driver.pause(false);
-        }
+        self.0.resume();
     }
 }
 

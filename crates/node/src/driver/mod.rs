@@ -45,6 +45,26 @@ impl Driver {
         }
     }
 
+    /// A turn was refused, as one is running: no other is wanted before [`Driver::resume`].
+    pub fn pause(&self) {
+        if let Driver::Embedded(driver) = self {
+            driver.pause(true);
+            driver.rest();
+        }
+    }
+
+    /// Has the turn that was refused made up for.
+    pub fn resume(&self) {
+        match self {
+            // What it was for is still in the kernel.
+            Driver::Embedded(driver) => driver.pause(false),
+            Driver::Threaded(driver) => {
+                driver.turn_began();
+                driver.wake();
+            }
+        }
+    }
+
     /// Whether the thread may not ask for a turn now; see [`Threaded::hold_back`].
     pub fn hold_back(&self, held: bool) {
         if let Driver::Threaded(driver) = self {
