@@ -77,19 +77,19 @@ test.serial('and so are timers, those that were started in it too', async (t) =>
   const all = new Promise<void>((done) => {
     resolve = done
   })
-  const ending = (name: string) => () => {
+  const note = (name: string) => () => {
     if (came.push(name) === 3) resolve()
   }
-  new CallbackTimer(ending('timer')).start(5)
   using _nesting = fd.subscribe(Interest.READABLE, (guard) => {
     if (drain(guard!.inner) === 0) return
-    new CallbackTimer(ending('timer of its own')).start(5)
+    new CallbackTimer(note('started before it')).start(1)
+    setTimeout(() => new CallbackTimer(note('started in it')).start(1), 5)
     nest()
-    ending('over')()
+    note('over')()
   })
   feed(writer)
   await all
-  t.deepEqual(came, ['over', 'timer', 'timer of its own'])
+  t.deepEqual(came, ['over', 'started before it', 'started in it'])
 })
 
 test.serial('a loop that the continuation of a promise runs is told of everything', async (t) => {

@@ -473,7 +473,7 @@ if (ON_NODE) {
   onStoppedTime(
     'write: what the kernel has room for is not held against the peer, and what is written after that counts',
     async (t) => {
-      const { socket, peer, fate } = await limited(t, { write: 50 })
+      const { socket, peer, fate } = await limited(t, { write: 50 }, narrow(t))
       for (; socket.writableLength === 0; await turns()) socket.write(Buffer.alloc(65_536))
       await pass(20)
       t.is(fate.phase, undefined)
