@@ -8,7 +8,7 @@ import { invalidArgType } from '../errors.js'
 import { checkOptions, integer } from '../sys/result.js'
 import { checkWaitOptions, type WaitOptions } from '../wait.js'
 import type { WouldBlock } from '../would-block.js'
-import { BLOCK, type Block, copyOut, firstBytes, give, ownSize } from './pool.js'
+import { BLOCK, type Block, copyOut, give, lend, ownSize } from './pool.js'
 import type { Port } from './port.js'
 import type { Sink } from './reader.js'
 
@@ -23,7 +23,7 @@ import type { Sink } from './reader.js'
 export interface ChunkOptions extends WaitOptions {
   /** Bytes of a chunk, at most. The default, 131,072, is also the most. */
   size?: number | undefined
-  /** Whether a chunk is memory of ours, which is yours only until the next is asked for. Default false: each is a copy of its own. */
+  /** Whether a chunk, the Buffer with its memory, is ours, and yours only until the next is asked for. Default false: each is a copy of its own. */
   lend?: boolean | undefined
 }
 
@@ -137,7 +137,7 @@ class Chunks extends Chunkwise<IteratorResult<Buffer>> implements AsyncIterableI
   bytes(block: Block, count: number): IteratorResult<Buffer> {
     if (!this.#lend) return { done: false, value: this.copy(block, count) }
     this.#lent = block
-    return { done: false, value: firstBytes(block, count) }
+    return { done: false, value: lend(block, count) }
   }
 
   end(): IteratorResult<Buffer> {

@@ -35,6 +35,8 @@ export interface Block {
   readonly at: number
   /** Its number in the pool, or `NO_BLOCK` for one that is not of it: made since none was left, or to be its user's. */
   readonly number: number
+  /** What was last lent of it: the next is as long more often than not. */
+  lent: Buffer | null
 }
 
 let blocks: readonly Block[] | undefined
@@ -54,7 +56,7 @@ function make(): readonly Block[] {
   theReactor().usePool(memory)
   return Array.from({ length: BLOCKS }, (_, number) => {
     const at = number * BLOCK
-    return { bytes: Buffer.from(memory, at, BLOCK), memory, at, number }
+    return { bytes: Buffer.from(memory, at, BLOCK), memory, at, number, lent: null }
   })
 }
 
@@ -102,7 +104,7 @@ export function takeOwn(size: number): Block {
   if (block !== null && block.bytes.length === size) return block
   if (!keeping) keepFreed()
   const bytes = Buffer.allocUnsafeSlow(size)
-  return { bytes, memory: bytes.buffer as ArrayBuffer, at: 0, number: NO_BLOCK }
+  return { bytes, memory: bytes.buffer as ArrayBuffer, at: 0, number: NO_BLOCK, lent: null }
 }
 
 type MakeBuffer = new (memory: ArrayBuffer, at: number, count: number) => Buffer
@@ -113,6 +115,14 @@ const NodeBuffer = ON_NODE ? (Buffer as unknown as { [Symbol.species]?: MakeBuff
 /** The first bytes of a block, as they lie there. */
 export function firstBytes({ memory, at }: Block, count: number): Buffer {
   return NodeBuffer === undefined ? Buffer.from(memory, at, count) : new NodeBuffer(memory, at, count)
+}
+
+/** As {@link firstBytes}, for somebody who has them for a while: what was lent before is over, so that its Buffer can be lent again. */
+export function lend(block: Block, count: number): Buffer {
+  const { lent } = block
+  if (lent !== null && lent.length === count) return lent
+  block.lent = firstBytes(block, count)
+  return block.lent
 }
 
 /** The bytes of a view, whatever its kind. */
