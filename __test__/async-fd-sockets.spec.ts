@@ -49,7 +49,9 @@ test('out-of-band data is PRIORITY and not readable', async (t) => {
   const byte = Buffer.alloc(1)
   t.is(sys.recv(a, byte, 0, 1, MSG_OOB), 1)
   t.is(byte.toString(), '!')
-  guard.clearReady()
+  // The kernel may tell of one byte twice, and the first guard leaves alone what is newer than itself.
+  const newest = await fd.ready(PRIORITY)
+  newest.clearReady()
   t.true(await isPending(fd.ready(PRIORITY).catch(() => {})))
   feed(b)
   t.true((await readable).isReadable)
