@@ -50,6 +50,7 @@ test('a TCP connection is made, named and shut down without blocking', (t) => {
   t.throws(() => sys.send(client, Buffer.from('x')), { code: 'EPIPE' })
   wait(accepted.fd, constants.POLLIN)
   t.is(sys.recv(accepted.fd, Buffer.alloc(8)), 3)
+  wait(accepted.fd, constants.POLLIN)
   t.is(sys.recv(accepted.fd, Buffer.alloc(8)), 0)
 })
 
