@@ -49,6 +49,13 @@ for (const [variable, value, choices] of invalid) {
   })
 }
 
+test('a start that is kept from its processor makes no time longer or shorter', async (t) => {
+  const { lost, waited, elapsed, late } = await fixture('loses its processor when it has read the clock')
+  t.true(lost)
+  t.true((elapsed as number) >= 1 && (elapsed as number) <= (waited as number), `${elapsed} ms of ${waited} ms`)
+  t.true((late as number) >= 0 && (late as number) < 450, `${late} ms late, of the 500 that were lost`)
+})
+
 onLinux('when descriptors have run out the first call says so, keeps none, and a later one starts it', async (t) => {
   const { failures, left, fired } = await fixture('descriptors have run out')
   t.is((failures as unknown[]).length, 20)

@@ -24,6 +24,9 @@ const IMMEDIATE_PER_ITERATION = 128
 const DISPATCH_BUDGET_MS = 5
 /** Dispatches of the threaded driver after which the event loop has its turn. */
 const DISPATCHES_PER_BREATH = 32
+/** Milliseconds that the native clock may be behind, if that can be had by so many attempts. */
+const CLOCK_GAP_MS = 0.02
+const CLOCK_ATTEMPTS = 5
 /** Entries dispatched between two looks at the clock. */
 const ENTRIES_PER_LOOK = 32
 
@@ -133,7 +136,7 @@ export class Reactor {
     } catch (error) {
       throw notStarted(error as NodeJS.ErrnoException)
     }
-    this.behind = this.#behind()
+    this.behind = this.#together()
     this.#functions = this.#native.functions()
     this.edge = this.#native.isEdge
     Object.defineProperty(Registration.prototype, 'reactor', { value: this })
@@ -427,6 +430,17 @@ export class Reactor {
 
   /** Milliseconds, at most, that the native side's clock is behind {@link now}. */
   behind: number
+
+  /** Sets the native clock, which was told the time a while ago if this thread lost its processor then. Returns {@link behind}. */
+  #together(): number {
+    let behind = this.#behind()
+    for (let i = 0; i < CLOCK_ATTEMPTS && behind > CLOCK_GAP_MS; i++) {
+      this.#native.pauseClock(this.#clock.now())
+      this.#native.pauseClock(null)
+      behind = this.#behind()
+    }
+    return behind
+  }
 
   /** The least of some: whatever comes between the two clocks adds to one of them, and would make all that is stamped late. */
   #behind(): number {

@@ -182,7 +182,8 @@ export class TimerQueue {
 
   /** Within `fire(id)` of a timer that was started by {@link noted}: how long ago that is. */
   elapsed(id: number, ms: number): number {
-    return Math.max(ms, this.#reactor.now() - (times[id << (TIMER_SHIFT - 1)]! - ms))
+    const { behind } = this.#reactor
+    return Math.max(ms, this.#reactor.now() - behind - (times[id << (TIMER_SHIFT - 1)]! - ms))
   }
 
   /** Milliseconds that a running timer that was started by {@link noted} has left. */
@@ -190,7 +191,7 @@ export class TimerQueue {
     const { id } = timer
     const time = times[id << (TIMER_SHIFT - 1)]!
     const isDrained = words[(id << TIMER_SHIFT) + board.TIMER_STATE] !== board.NOTED
-    return isDrained ? Math.max(0, time - this.#reactor.now()) : time
+    return isDrained ? Math.max(0, time + this.#reactor.behind - this.#reactor.now()) : time
   }
 
   /** Reads ahead of {@link take}, for the expired from one place in their ring to another. */
